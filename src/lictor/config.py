@@ -1,0 +1,124 @@
+"""Every option of Lictor, parsed and checked in one place. Options that mean what Octavia's mean have Octavia's names."""
+
+import hashlib
+import pathlib
+
+from oslo_config import cfg
+
+DEFAULT_STATE_DIR = "/var/lib/lictor"
+
+OPTIONS: dict[str, list[cfg.Opt]] = {
+    "lictor": [
+        cfg.StrOpt(
+            "state_dir", default=DEFAULT_STATE_DIR, help="Where the embedded deployment keeps what must outlive it."
+        ),
+    ],
+    "database": [
+        cfg.StrOpt("connection", secret=True, help="SQLAlchemy URL; default: SQLite in the state directory."),
+    ],
+    "api_settings": [
+        cfg.HostAddressOpt("bind_host", default="127.0.0.1", help="Address of the API."),
+        cfg.PortOpt("bind_port", default=9876, help="TCP port of the API."),
+        cfg.StrOpt("auth_strategy", default="http_basic", choices=["http_basic", "noauth"], help="Who callers are."),
+        cfg.StrOpt("http_basic_auth_user_file", help="htpasswd file; default: htpasswd in the state directory."),
+        cfg.StrOpt("pagination_max_limit", default="1000", help="Longest page of a list, or 'infinite'."),
+        cfg.StrOpt("api_base_uri", help="Base of links in answers; default: as the client wrote it."),
+        cfg.IntOpt(
+            "max_request_body_size", default=8 * 2**20, min=1024, help="Bytes; larger bodies are refused (413)."
+        ),
+        cfg.IntOpt("threads", default=10, min=1, help="Requests served at a time by the embedded server."),
+    ],
+    "controller_worker": [
+        cfg.IntOpt("workers", default=4, min=1, help="Load balancers that one process works on at a time."),
+        cfg.StrOpt("compute_driver", default="netns", help="Entry point in lictor.compute.drivers."),
+        cfg.StrOpt("network_driver", default="local", help="Entry point in lictor.network.drivers."),
+        cfg.StrOpt("loadbalancer_topology", default="SINGLE", choices=["SINGLE"], help="For new load balancers."),
+        cfg.FloatOpt(
+            "poll_interval", default=1.0, min=0.05, help="Seconds between looks for work, if nothing wakes us."
+        ),
+        cfg.FloatOpt(
+            "lease_duration", default=15.0, min=1.0, help="Seconds after which a dead worker's claims run out."
+        ),
+        cfg.FloatOpt(
+            "retry_interval", default=1.0, min=0.01, help="Seconds before the second attempt; doubles, with jitter."
+        ),
+        cfg.FloatOpt("retry_max", default=60.0, min=0.01, help="Longest pause between attempts, in seconds."),
+        cfg.IntOpt(
+            "error_after", default=3, min=1, help="Attempts that fail before a load balancer is reported ERROR."
+        ),
+    ],
+    "haproxy_amphora": [
+        cfg.PortOpt("bind_port", default=9443, help="TCP port of the agents."),
+        cfg.FloatOpt("connection_timeout", default=20.0, help="Seconds to wait for a booting agent's first answer."),
+        cfg.FloatOpt("rest_request_conn_timeout", default=5.0, help="Seconds for a connection to an agent."),
+        cfg.FloatOpt("rest_request_read_timeout", default=30.0, help="Seconds for an agent's answer."),
+        cfg.IntOpt("timeout_client_data", default=50000, help="Milliseconds; default of listeners."),
+        cfg.IntOpt("timeout_member_connect", default=5000, help="Milliseconds; default of listeners."),
+        cfg.IntOpt("timeout_member_data", default=50000, help="Milliseconds; default of listeners."),
+        cfg.IntOpt("timeout_tcp_inspect", default=0, help="Milliseconds; default of listeners."),
+        cfg.IntOpt(
+            "default_connection_limit", default=50000, help="For listeners that set none, as far as limits allow."
+        ),
+    ],
+    "health_manager": [
+        cfg.HostAddressOpt("bind_ip", default="0.0.0.0", help="Address of the heartbeat receiver."),  # noqa: S104
+        cfg.PortOpt("bind_port", default=5555, help="UDP port of the heartbeat receiver."),
+        cfg.ListOpt("controller_ip_port_list", default=[], help="Where agents send heartbeats; default: this host."),
+        cfg.FloatOpt(
+            "heartbeat_interval", default=3.0, min=0.1, help="Seconds between heartbeats when nothing changes."
+        ),
+        cfg.FloatOpt(
+            "heartbeat_timeout", default=10.0, min=0.5, help="Seconds of silence before an amphora is looked at."
+        ),
+        cfg.FloatOpt("health_check_interval", default=1.0, min=0.1, help="Seconds between looks for silent amphorae."),
+    ],
+    "certificates": [
+        cfg.IntOpt(
+            "cert_validity_time", default=30 * 86400, min=60, help="Seconds an amphora's certificate is good for."
+        ),
+    ],
+    "networking": [
+        cfg.ListOpt("reserved_ips", default=["169.254.169.254"], help="Addresses that no member may have."),
+    ],
+    "local_network": [
+        # RFC 2544 sets 198.18.0.0/15 aside for tests between networks: the range least likely to be a host's own.
+        cfg.StrOpt("cidr", default="198.18.0.0/20", help="Range of private-subnet: VIPs, amphorae and local servers."),
+        cfg.StrOpt("management_cidr", default="198.19.0.0/20", help="Range of the management network."),
+        cfg.StrOpt("subnet_name", default="private-subnet", help="Name of the embedded subnet."),
+        cfg.StrOpt("network_name", default="private", help="Name of the embedded network."),
+        cfg.IntOpt("mtu", default=1500, min=1280, help="MTU of the embedded networks."),
+    ],
+}
+
+
+def load(files: list[str] | None = None, **overrides: object) -> cfg.ConfigOpts:
+    """Parse configuration files. ``overrides`` are ``group__option=value`` from the command line.
+
+    Raises ``oslo_config.cfg.Error`` with a sentence that names the file, option and value.
+    """
+    conf = cfg.ConfigOpts()
+    for group, options in OPTIONS.items():
+        conf.register_opts(options, group=group)
+    conf(args=[], project="lictor", default_config_files=files or [], default_config_dirs=[])
+    for name, value in overrides.items():
+        group, option = name.split("__", 1)
+        conf.set_override(option, value, group=group)
+    return conf
+
+
+def state_dir(conf: cfg.ConfigOpts) -> pathlib.Path:
+    """The state directory, as an absolute path."""
+    return pathlib.Path(conf.lictor.state_dir).resolve()
+
+
+def deployment(conf: cfg.ConfigOpts) -> str:
+    """Six hexadecimal digits that tag everything one embedded deployment makes on its host.
+
+    They follow from the state directory's path, so that what is left over can be found even if the directory is gone.
+    """
+    return hashlib.sha256(str(state_dir(conf)).encode()).hexdigest()[:6]
+
+
+def database_url(conf: cfg.ConfigOpts) -> str:
+    """The SQLAlchemy URL of the database."""
+    return str(conf.database.connection or f"sqlite:///{state_dir(conf) / 'lictor.db'}")

@@ -1,0 +1,58 @@
+"""The seam to whatever runs amphorae.
+
+Entry points of the group ``lictor.compute.drivers`` name a class that is built with the configuration and the network
+driver. Every call is idempotent and found again by the amphora's id alone, so that a worker that died between "made"
+and "written down" leaks nothing.
+"""
+
+import dataclasses
+from typing import Protocol
+
+from lictor.drivers.network.base import Port
+
+
+class ComputeError(Exception):
+    """The instance could not be made, found or removed; the message is for the user to read, and trying again may help."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Boot:
+    """What an amphora is born with: who it is, its certificate and key, and the CA whose clients it obeys (all PEM)."""
+
+    amphora_id: str
+    load_balancer_id: str
+    certificate: str
+    private_key: str
+    client_ca: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """An instance as the compute service sees it. ``running`` is false for one that is broken or half made."""
+
+    amphora_id: str
+    compute_id: str
+    lb_network_ip: str
+    running: bool
+
+
+class Compute(Protocol):
+    """What the loop asks of a compute driver."""
+
+    def find(self, amphora_id: str) -> Instance | None:
+        """The instance of this amphora, or None if nothing of it is left."""
+
+    def create(self, boot: Boot) -> Instance:
+        """Make the instance and return without waiting for its agent. What a dead attempt left behind is replaced."""
+
+    def attach(self, amphora_id: str, port: Port) -> None:
+        """See that the amphora has a NIC for this port (its MAC address, on its network)."""
+
+    def detach(self, amphora_id: str, port: Port) -> None:
+        """See that it has none."""
+
+    def delete(self, amphora_id: str) -> None:
+        """Remove the instance and all its NICs; on return nothing of it is left."""
+
+    def instances(self) -> list[Instance]:
+        """All instances of this deployment, also those that no row speaks of."""

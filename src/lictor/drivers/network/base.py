@@ -1,0 +1,102 @@
+"""The seam to whatever hands out networks, subnets, ports and addresses.
+
+Entry points of the group ``lictor.network.drivers`` name a class that is built with the configuration and the store.
+Terms are Neutron's. Ports that Lictor makes have deterministic names, by which they are found again after a crash.
+"""
+
+import dataclasses
+from typing import Protocol
+
+
+class NetworkError(Exception):
+    """The network service failed; trying again may help. The message is for the user to read."""
+
+
+class AddressUnavailable(NetworkError):
+    """No address is left in the subnet, or the one asked for is taken (the message says which)."""
+
+
+class InvalidAddress(NetworkError):
+    """The address asked for is not one of the subnet's (outside it, its gateway, network or broadcast address)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A layer-2 network."""
+
+    id: str
+    name: str
+    mtu: int
+    subnet_ids: tuple[str, ...]
+    project_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Subnet:
+    """A range of addresses on a network. ``gateway_ip`` may be empty."""
+
+    id: str
+    name: str
+    network_id: str
+    cidr: str
+    gateway_ip: str
+    allocation_pools: tuple[tuple[str, str], ...]
+    project_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """One NIC's place on a network: one address on one subnet, and its MAC address."""
+
+    id: str
+    name: str
+    network_id: str
+    subnet_id: str
+    ip_address: str
+    mac_address: str
+    device_id: str = ""
+    device_owner: str = ""
+    project_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PortRequest:
+    """A port to be made. ``name`` is unique on the subnet; ``ip_address`` empty lets the driver choose."""
+
+    name: str
+    subnet_id: str
+    ip_address: str = ""
+    device_id: str = ""
+    device_owner: str = "Octavia"
+    project_id: str = ""
+
+
+class Networking(Protocol):
+    """What the API and the loop ask of a network driver."""
+
+    def networks(self) -> list[Network]:
+        """The networks that users may name."""
+
+    def subnets(self) -> list[Subnet]:
+        """The subnets that users may name."""
+
+    def ports(self) -> list[Port]:
+        """All ports that Lictor made."""
+
+    def network(self, network_id: str) -> Network | None:
+        """One network by id, or None."""
+
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        """One subnet by id, or None."""
+
+    def port(self, port_id: str) -> Port | None:
+        """One port by id, or None."""
+
+    def create_port(self, request: PortRequest) -> Port:
+        """Make the port, or return the one of this name on this subnet.
+
+        Raises ``AddressUnavailable`` or ``InvalidAddress``, and changes nothing then.
+        """
+
+    def delete_port(self, port_id: str) -> None:
+        """Remove the port and free its address; a port that is gone is no error."""

@@ -1,0 +1,22 @@
+"""What a load balancer is: tables, the tree, statuses, and the rules that hold between objects.
+
+Imports nothing else of Lictor and does no I/O but the database's.
+"""
+
+from lictor.model.admin import AvailabilityZone, AvailabilityZoneProfile, Flavor, FlavorProfile, Quota
+from lictor.model.amphora import Amphora, AmphoraHealth, AmphoraMemberPort, ListenerStatistics
+from lictor.model.base import Base, new_id, now
+from lictor.model.event import Event
+from lictor.model.l7 import L7Policy, L7Rule
+from lictor.model.listener import Listener
+from lictor.model.loadbalancer import AdditionalVip, LoadBalancer
+from lictor.model.localport import LocalPort
+from lictor.model.pool import HealthMonitor, Member, Pool
+from lictor.model.resource import Child, Resource
+from lictor.model.tag import Tag
+
+__all__ = [
+    "AdditionalVip", "Amphora", "AmphoraHealth", "AmphoraMemberPort", "AvailabilityZone", "AvailabilityZoneProfile",
+    "Base", "Child", "Event", "Flavor", "FlavorProfile", "HealthMonitor", "L7Policy", "L7Rule", "Listener",
+    "ListenerStatistics", "LoadBalancer", "LocalPort", "Member", "Pool", "Quota", "Resource", "Tag", "new_id", "now",
+]  # fmt: skip

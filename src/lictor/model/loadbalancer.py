@@ -1,0 +1,73 @@
+"""The load balancer: root of the tree, and the row on which the loop keeps its accounts."""
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from lictor.model.base import Base, Uuid
+from lictor.model.resource import Resource
+from lictor.model.statuses import Topology
+
+if TYPE_CHECKING:
+    from lictor.model.amphora import Amphora
+    from lictor.model.listener import Listener
+    from lictor.model.pool import Pool
+
+
+class LoadBalancer(Base, Resource):
+    """One virtual IP and all that hangs on it (reference, 1.6).
+
+    The loop needs to act when ``generation`` (raised with every accepted write below) and ``observed_generation``
+    (the last one applied) differ. The ``lease_*`` columns say which worker acts; ``retry_at_ms`` (the database's clock)
+    keeps a failing load balancer from being tried before its time; ``fault`` is what went wrong, for users to read.
+    """
+
+    __tablename__ = "load_balancer"
+
+    description: Mapped[str] = mapped_column(String(255), default="")
+    provider: Mapped[str] = mapped_column(String(64))
+    topology: Mapped[str] = mapped_column(String(16), default=Topology.SINGLE)
+    flavor_id: Mapped[str | None] = mapped_column(Uuid, ForeignKey("flavor.id"))
+    availability_zone: Mapped[str | None] = mapped_column(String(255), ForeignKey("availability_zone.name"))
+
+    vip_address: Mapped[str | None] = mapped_column(String(64))
+    vip_subnet_id: Mapped[str | None] = mapped_column(Uuid)
+    vip_network_id: Mapped[str | None] = mapped_column(Uuid)
+    vip_port_id: Mapped[str | None] = mapped_column(Uuid)
+    vip_port_owned: Mapped[bool] = mapped_column(default=True)
+    vip_qos_policy_id: Mapped[str | None] = mapped_column(Uuid)
+    vip_sg_ids: Mapped[list[str]] = mapped_column(JSON, default=list)
+    vip_vnic_type: Mapped[str] = mapped_column(String(64), default="normal")
+
+    generation: Mapped[int] = mapped_column(BigInteger, default=1)
+    observed_generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_owner: Mapped[str | None] = mapped_column(String(255))
+    lease_epoch: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_expires_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    retry_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    fault: Mapped[str | None] = mapped_column(Text)
+
+    additional_vips: Mapped[list["AdditionalVip"]] = relationship(
+        cascade="all, delete-orphan", order_by="AdditionalVip.position"
+    )
+    listeners: Mapped[list["Listener"]] = relationship(back_populates="load_balancer", order_by="Listener.created_at")
+    pools: Mapped[list["Pool"]] = relationship(back_populates="load_balancer", order_by="Pool.created_at")
+    amphorae: Mapped[list["Amphora"]] = relationship(back_populates="load_balancer", order_by="Amphora.created_at")
+
+    __table_args__ = (Index("ix_load_balancer_work", "retry_at_ms", "lease_expires_ms"),)
+
+
+class AdditionalVip(Base):
+    """A further address of a load balancer, on another subnet of the VIP's network (reference, 1.6)."""
+
+    __tablename__ = "additional_vip"
+
+    load_balancer_id: Mapped[str] = mapped_column(Uuid, ForeignKey("load_balancer.id"), primary_key=True)
+    subnet_id: Mapped[str] = mapped_column(Uuid, primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, default=0)
+    ip_address: Mapped[str] = mapped_column(String(64))
+    port_id: Mapped[str] = mapped_column(Uuid)
+    network_id: Mapped[str] = mapped_column(Uuid)
+    port_owned: Mapped[bool] = mapped_column(default=True)

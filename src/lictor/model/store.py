@@ -1,0 +1,86 @@
+"""The database: one way to read it and one to change it, the same on SQLite, PostgreSQL, MySQL and Galera."""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+T = TypeVar("T")
+
+ATTEMPTS = 12
+"""How often a transaction that lost a race is run again before its error is passed on."""
+
+# What the databases say when another transaction was first: SQLite, PostgreSQL, and MySQL (Galera's certification
+# failure is reported as a deadlock too).
+_LOST_RACE = ("database is locked", "deadlock", "could not serialize", "lock wait timeout", "record has changed")
+
+
+class Store:
+    """Transactions on one database. Thread-safe; sessions are not to leave the block they are made in."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` is SQLAlchemy's, e.g. ``sqlite:////var/lib/lictor/lictor.db``."""
+        self.engine = make_engine(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session on a consistent view, for reading only: whatever was changed in it is rolled back."""
+        with self._sessions() as session:
+            yield session
+            session.rollback()
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run ``work`` in a transaction and return its result once COMMIT has returned.
+
+        A lost race (a deadlock, a certification failure, a busy SQLite) runs it again from the start, so ``work`` must
+        have no effect but on its session. Any other exception rolls back and is passed on.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._sessions.begin() as session:
+                    session.connection(execution_options={"lictor_write": True})
+                    return work(session)
+            except DBAPIError as error:
+                if attempt == ATTEMPTS or not lost_race(error):
+                    raise
+                time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
+        raise AssertionError("unreachable")
+
+
+def lost_race(error: DBAPIError) -> bool:
+    """Whether the database asks for the transaction to be tried again."""
+    text = str(error.orig).lower()
+    return any(words in text for words in _LOST_RACE)
+
+
+def make_engine(url: str) -> Engine:
+    """An engine whose connections behave alike on all databases."""
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20)
+    engine = create_engine(url, connect_args={"timeout": 15, "check_same_thread": False})
+    event.listen(engine, "connect", _sqlite_connect)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connect(connection: Any, _record: object) -> None:
+    # None: the driver sends no BEGIN of its own (https://docs.python.org/3/library/sqlite3.html#transaction-control).
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    # FULL: in WAL mode NORMAL may lose acknowledged transactions when the power fails (https://sqlite.org/pragma.html).
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _sqlite_begin(connection: Any) -> None:
+    # A deferred transaction that turns into a writer fails at once when another wrote meanwhile, however long the
+    # timeout: so writers say what they are from the start.
+    writer = connection.get_execution_options().get("lictor_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
