@@ -1,4 +1,4 @@
-"""Every option of Lictor, parsed and checked in one place. Options that mean what Octavia's mean have Octavia's names."""
+"""Every option of Lictor, parsed and checked in one place. Options that mean what Octavia's mean have its names."""
 
 import hashlib
 import pathlib
@@ -61,7 +61,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
     ],
     "health_manager": [
-        cfg.HostAddressOpt("bind_ip", default="0.0.0.0", help="Address of the heartbeat receiver."),  # noqa: S104
+        cfg.HostAddressOpt("bind_ip", default="0.0.0.0", help="Address of the heartbeat receiver."),
         cfg.PortOpt("bind_port", default=5555, help="UDP port of the heartbeat receiver."),
         cfg.ListOpt("controller_ip_port_list", default=[], help="Where agents send heartbeats; default: this host."),
         cfg.FloatOpt(

@@ -35,14 +35,14 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
 # --- desired state: control plane -> agent -----------------------------------------------------------------------
 
 
-class Route(Frozen, kw_only=True):
+class Route(Frozen, frozen=True, kw_only=True):
     """One route: ``destination`` in CIDR notation (``0.0.0.0/0`` for the default), ``gateway`` empty for on-link."""
 
     destination: str
     gateway: str = ""
 
 
-class Interface(Frozen, kw_only=True):
+class Interface(Frozen, frozen=True, kw_only=True):
     """One NIC of the inner namespace, found by its MAC address and renamed to ``name``.
 
     ``addresses`` are ``ip/prefix`` strings; the VIP is an address like the others (with a /32 or /128 prefix).
@@ -62,7 +62,7 @@ class ServerState(enum.Enum):
     MAINT = "maint"
 
 
-class Server(Frozen, kw_only=True):
+class Server(Frozen, frozen=True, kw_only=True):
     """One member inside one backend; the structured twin of a ``server`` line in the configuration.
 
     ``backend`` is ``<pool id>:<listener id>`` and ``name`` the member's id: one pool has a backend for each listener.
@@ -91,7 +91,7 @@ class Server(Frozen, kw_only=True):
         return f"server {self.name} {self.parameters()}{disabled}"
 
 
-class HAProxy(Frozen, kw_only=True):
+class HAProxy(Frozen, frozen=True, kw_only=True):
     """HAProxy's part: the whole configuration text and, as data, the servers whose lines stand in it.
 
     Every server's ``line()`` stands in ``config`` on a line of its own, indented by four spaces, inside the backend it
@@ -107,7 +107,7 @@ class HAProxy(Frozen, kw_only=True):
         return "\n".join(line for line in self.config.split("\n") if line not in lines)
 
 
-class File(Frozen, kw_only=True):
+class File(Frozen, frozen=True, kw_only=True):
     """A file that a configuration names (a certificate, a CRL): kept in memory only, mode 0600.
 
     ``name`` is a bare file name below the agent's ``certs`` directory.
@@ -117,7 +117,7 @@ class File(Frozen, kw_only=True):
     content: str
 
 
-class HeartbeatTarget(Frozen, kw_only=True):
+class HeartbeatTarget(Frozen, frozen=True, kw_only=True):
     """Where the agent sends its heartbeats, how often (seconds), and the key that seals them (hexadecimal)."""
 
     addresses: list[str]
@@ -125,7 +125,7 @@ class HeartbeatTarget(Frozen, kw_only=True):
     interval: float = 10.0
 
 
-class DesiredState(Frozen, kw_only=True):
+class DesiredState(Frozen, frozen=True, kw_only=True):
     """Everything one amphora should be, as of ``generation`` and decided by the holder of lease ``epoch``.
 
     The pair (epoch, generation) is the fence: an agent refuses (409) any state whose pair is smaller than the one it
@@ -153,7 +153,7 @@ class DesiredState(Frozen, kw_only=True):
 # --- report: agent -> control plane ------------------------------------------------------------------------------
 
 
-class Report(Frozen, kw_only=True):
+class Report(Frozen, frozen=True, kw_only=True):
     """What an agent has applied and what runs. ``digest`` is empty when it holds no state (fresh, or rebooted)."""
 
     version: int = VERSION
@@ -167,7 +167,7 @@ class Report(Frozen, kw_only=True):
     reloads: int = 0
 
 
-class Refusal(Frozen, kw_only=True):
+class Refusal(Frozen, frozen=True, kw_only=True):
     """The body of a 4xx answer of the agent: ``reason`` holds the checker's own words (``haproxy -c``, ``nft -c``)."""
 
     reason: str
@@ -176,7 +176,7 @@ class Refusal(Frozen, kw_only=True):
 # --- heartbeat: agent -> health manager --------------------------------------------------------------------------
 
 
-class ListenerStatistics(Frozen, kw_only=True):
+class ListenerStatistics(Frozen, frozen=True, kw_only=True):
     """Monotonic counters of one listener since ``Heartbeat.boot_id`` began; only ``active_connections`` is a gauge.
 
     The agent carries counters over HAProxy's reloads and restarts, so that the receiver sees them only rise.
@@ -189,24 +189,25 @@ class ListenerStatistics(Frozen, kw_only=True):
     request_errors: int = 0
 
 
-class ListenerReport(Frozen, kw_only=True):
+class ListenerReport(Frozen, frozen=True, kw_only=True):
     """``status`` is HAProxy's: OPEN, FULL (connection limit reached)."""
 
     status: str
     statistics: ListenerStatistics = ListenerStatistics()
 
 
-class PoolReport(Frozen, kw_only=True):
+class PoolReport(Frozen, frozen=True, kw_only=True):
     """``status`` is UP or DOWN; ``members`` maps a member's id to UP, DOWN, DRAIN, MAINT, "no check" or RESTARTING."""
 
     status: str
     members: dict[str, str] = {}
 
 
-class Heartbeat(Frozen, kw_only=True):
+class Heartbeat(Frozen, frozen=True, kw_only=True):
     """One beat, or one part of one: a beat of a large load balancer is split by listener and pool to fit an MTU.
 
-    ``listeners`` are keyed by frontend name (the listener's id), ``pools`` by backend name (``<pool id>:<listener id>``).
+    ``listeners`` are keyed by frontend name (the listener's id), ``pools`` by backend name
+    (``<pool id>:<listener id>``).
 
     ``parts`` beats with the same ``beat`` make the whole; each has a ``sequence`` of its own, which rises by one with
     every datagram of a boot. A member is "absent" only when all parts of a beat have arrived.

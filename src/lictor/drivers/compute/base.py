@@ -12,7 +12,7 @@ from lictor.drivers.network.base import Port
 
 
 class ComputeError(Exception):
-    """The instance could not be made, found or removed; the message is for the user to read, and trying again may help."""
+    """The instance could not be made, found or removed; the message is for users to read, and trying again may help."""
 
 
 @dataclasses.dataclass(frozen=True)
