@@ -1,0 +1,76 @@
+# make unit | lint | test | demo | bench-NAME | clean. All can be repeated; `make help` says what each is for.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Debian 12's python3 is 3.11, the oldest that Lictor runs on.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+    $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+VENV := .venv
+READY := $(VENV)/.ready
+SEALED := tests/lab/sealed
+# Suites that need root, each in a sealed laboratory of its own; folders without a test file are passed over.
+LAB_SUITES := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /test_*.py,\
+    tests/agent_lab tests/drivers_lab tests/e2e tests/crash tests/conformance)))))
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help
+help: ## what can be made
+	@grep -hE '^[a-zA-Z_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: packages
+packages:
+	@bash .ci/packages
+
+# Packages come first where we may install them: Debian's python3 makes no virtual environment without python3-venv.
+$(READY): pyproject.toml | $(if $(filter 0,$(shell id -u)),packages)
+	@[ -n "$(PYTHON)" ] || { echo "no Python 3.11 or newer found: run 'make setup' as root" >&2; exit 1; }
+	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,clients]'
+	@touch $@
+
+.PHONY: setup
+setup: packages $(READY) ## Debian packages (root) and the virtual environment .venv
+
+.PHONY: unit
+unit: $(READY) ## tests that need neither root nor network, in seconds
+	pytest tests/unit
+
+.PHONY: lint
+lint: $(READY) ## ruff, mypy and the arrows between folders
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports --verbose 2>&1 | sed -n '/^Contracts$$/,$$p'; exit $${PIPESTATUS[0]}
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "needs root: the amphorae of tests and demo are network namespaces" >&2; exit 1; }
+
+.PHONY: lab
+lab: root $(READY) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
+	@failed=(); \
+	for suite in $(LAB_SUITES); do \
+	    echo "== $$suite"; \
+	    $(SEALED) $(VENV)/bin/python -m pytest $$suite </dev/null || failed+=($$suite); \
+	done; \
+	if [ $${#failed[@]} != 0 ]; then echo "failed: $${failed[*]}" >&2; exit 1; fi
+
+.PHONY: test
+test: packages ## everything: lint, unit, lab
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory lab
+
+.PHONY: demo
+demo: root $(READY) ## a load balancer from nothing to the first byte, on this machine, in a minute
+	@$(SEALED) $(VENV)/bin/python demo/run.py </dev/null
+
+bench-%: root $(READY) ## runs tests/bench/NAME.py in a sealed laboratory
+	@$(SEALED) $(VENV)/bin/python tests/bench/$*.py </dev/null
+
+.PHONY: clean
+clean: ## removes what was made here: caches and the virtual environment
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+	find src tests demo -name __pycache__ -type d -prune -exec rm -rf {} +
