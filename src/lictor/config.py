@@ -1,6 +1,7 @@
 """Every option of Lictor, parsed and checked in one place. Options that mean what Octavia's mean have its names."""
 
 import hashlib
+import ipaddress
 import pathlib
 
 from oslo_config import cfg
@@ -74,7 +75,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
     ],
     "certificates": [
         cfg.IntOpt(
-            "cert_validity_time", default=30 * 86400, min=60, help="Seconds an amphora's certificate is good for."
+            "cert_validity_time", default=3650 * 86400, min=60, help="Seconds an amphora's certificate is good for."
         ),
     ],
     "networking": [
@@ -117,6 +118,13 @@ def deployment(conf: cfg.ConfigOpts) -> str:
     They follow from the state directory's path, so that what is left over can be found even if the directory is gone.
     """
     return hashlib.sha256(str(state_dir(conf)).encode()).hexdigest()[:6]
+
+
+def heartbeat_targets(conf: cfg.ConfigOpts) -> list[str]:
+    """``address:port`` of every health manager, as amphorae reach it; in the embedded deployment that is this host."""
+    gateway = ipaddress.ip_network(conf.local_network.management_cidr)[1]
+    host = f"[{gateway}]" if gateway.version == 6 else str(gateway)
+    return list(conf.health_manager.controller_ip_port_list) or [f"{host}:{conf.health_manager.bind_port}"]
 
 
 def database_url(conf: cfg.ConfigOpts) -> str:

@@ -46,15 +46,17 @@ def begin_delete(session: Session, load_balancer_id: str) -> LoadBalancer | None
 def ask_again(session: Session, load_balancer_id: str) -> None:
     """Have the loop look at a load balancer though nobody changed it: something outside is not as it should be.
 
-    The statuses stay: users need not see what the loop repairs. A retry time that was set stays too, so that a broken
-    amphora which complains with every heartbeat does not defeat the back-off.
+    What was applied counts as not applied. The statuses stay: users need not see what the loop repairs. A retry time
+    that was set stays too, so that a broken amphora which complains with every heartbeat does not defeat the back-off.
     """
-    _raise(session, load_balancer_id)
+    statement = update(LoadBalancer).where(LoadBalancer.id == load_balancer_id)
+    session.execute(
+        statement.values(observed_generation=0, updated_at=LoadBalancer.updated_at),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _raise(session: Session, load_balancer_id: str, **values: object) -> LoadBalancer | None:
-    # updated_at is spelled out so that what the loop does for itself does not look like a user's change.
-    values.setdefault("updated_at", LoadBalancer.updated_at)
     statement = update(LoadBalancer).where(LoadBalancer.id == load_balancer_id)
     session.execute(
         statement.values(generation=LoadBalancer.generation + 1, **values),

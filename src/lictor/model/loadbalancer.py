@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 class LoadBalancer(Base, Resource):
     """One virtual IP and all that hangs on it (reference, 1.6).
 
-    The loop needs to act when ``generation`` (raised with every accepted write below) and ``observed_generation``
-    (the last one applied) differ. The ``lease_*`` columns say which worker acts; ``retry_at_ms`` (the database's clock)
-    keeps a failing load balancer from being tried before its time; ``fault`` is what went wrong, for users to read.
+    The loop needs to act when ``generation`` (raised with every accepted write below) and ``observed_generation`` (the
+    last one applied; 0 when that is in doubt) differ. The ``lease_*`` columns say which worker acts; ``retry_at_ms``
+    (the database's clock) keeps a failing load balancer from being tried before its time; ``fault`` is what went wrong,
+    for users to read.
     """
 
     __tablename__ = "load_balancer"

@@ -32,7 +32,7 @@ def head() -> str:
 
 
 def current(store: Store) -> str | None:
-    """The revision the database is at; None for an empty one. Raises ``NewerSchema`` if this release does not know it."""
+    """The revision the database is at, None if empty. Raises ``NewerSchema`` if this release does not know it."""
     with store.engine.connect() as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}

@@ -1,0 +1,52 @@
+"""The loop's heart: what should be, what is, and the next idempotent step towards it.
+
+Read from top to bottom. Each step observes, compares, and does what is missing; each can be cut short anywhere and
+run again by another worker, because whatever it makes outside has a name that follows from a row.
+
+    create or update:  amphora rows → ports → instances → NICs → desired state delivered → what is left over removed
+    delete:            instances → ports   (the rows go when the deletion is settled)
+"""
+
+from typing import Protocol
+
+from lictor.control import delivery, failpoints, provision
+from lictor.control.task import Task
+
+
+class Step(Protocol):
+    """A function of this package; its name is what logs, events and fail points call it."""
+
+    __name__: str
+
+    def __call__(self, task: Task, /) -> None:
+        """Observe, compare, do what is missing. Idempotent; raises what the outside raises."""
+
+
+CONVERGE: tuple[Step, ...] = (
+    provision.amphora_rows,
+    provision.ports,
+    provision.instances,
+    provision.nics,
+    delivery.deliver,
+    provision.leftovers,
+)
+
+DELETE: tuple[Step, ...] = (
+    provision.delete_instances,
+    provision.delete_ports,
+)
+
+
+def converge(task: Task) -> None:
+    """Take every step once. Raises what a step raises; ``LeaseLostError`` as soon as another worker may be acting."""
+    for step in DELETE if task.deleting else CONVERGE:
+        task.claim.check()
+        failpoints.reach(f"before {step.__name__}")
+        step(task)
+        failpoints.reach(f"after {step.__name__}")
+
+
+def fail_points() -> list[str]:
+    """Every place at which the crash tests kill the control plane, in the order in which the loop passes them."""
+    around = [f"{when} {step.__name__}" for step in CONVERGE + DELETE for when in ("before", "after")]
+    return ["claimed", *around, *provision.BETWEEN, *delivery.BETWEEN, "before settle", "after settle"]

@@ -1,0 +1,175 @@
+"""The end of a pass: what was applied becomes ACTIVE or goes away; what failed is written down with its next try.
+
+Every function here is one transaction, guarded by the lease: a worker that lost it changes nothing.
+"""
+
+import random
+
+from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy.orm import Session
+
+from lictor.amphora.client import AgentRefused, AgentUnreachable
+from lictor.control import events
+from lictor.control.lease import LeaseLostError
+from lictor.control.task import Task
+from lictor.model import (
+    AdditionalVip,
+    Amphora,
+    AmphoraHealth,
+    Base,
+    Child,
+    HealthMonitor,
+    L7Policy,
+    L7Rule,
+    Listener,
+    ListenerStatistics,
+    LoadBalancer,
+    Member,
+    Pool,
+    Tag,
+)
+from lictor.model.clock import clock_ms
+from lictor.model.statuses import Operating, Provisioning
+from lictor.model.store import rows_changed
+
+# Children before their parents, as foreign keys ask when rows go.
+CHILDREN: tuple[type[Child], ...] = (L7Rule, L7Policy, Member, HealthMonitor, Listener, Pool)
+BELOW: tuple[type[Base], ...] = (Amphora, Tag, ListenerStatistics, AdditionalVip, *CHILDREN)
+UNSETTLED = (Provisioning.PENDING_CREATE, Provisioning.PENDING_UPDATE, Provisioning.ERROR)
+
+
+def success(task: Task) -> None:
+    """The claimed generation is applied: settle every row up to it, and give the lease back.
+
+    A load balancer that was changed meanwhile stays PENDING_UPDATE, and is claimed again at once.
+    """
+
+    def transaction(session: Session) -> None:
+        _give_back(session, task, _covered(task))
+        for table in CHILDREN:
+            _settle_rows(session, task, table)
+        if task.load_balancer.fault:
+            events.add(session, task, "recovered", "All changes are applied again.")
+
+    task.tools.store.write(transaction)
+
+
+def _covered(task: Task) -> dict[str, object]:
+    settled = LoadBalancer.provisioning_status.in_([*UNSETTLED, Provisioning.ACTIVE])
+    newer = (LoadBalancer.generation != task.claim.generation) & (
+        LoadBalancer.provisioning_status != Provisioning.ACTIVE
+    )
+    status = case(
+        (newer & settled, Provisioning.PENDING_UPDATE),
+        (settled, Provisioning.ACTIVE),
+        else_=LoadBalancer.provisioning_status,
+    )
+    return {
+        "observed_generation": task.claim.generation,
+        "provisioning_status": status,
+        "attempts": 0,
+        "retry_at_ms": 0,
+        "fault": None,
+    }
+
+
+def _settle_rows(session: Session, task: Task, table: type[Child]) -> None:
+    covered = _covered_rows(task, table)
+    gone = select(table.id).where(covered, table.provisioning_status == Provisioning.PENDING_DELETE)
+    ids = list(session.scalars(gone))
+    if ids:
+        session.execute(delete(Tag).where(Tag.resource_id.in_(ids)))
+        if table is Listener:
+            session.execute(delete(ListenerStatistics).where(ListenerStatistics.listener_id.in_(ids)))
+        session.execute(delete(table).where(table.id.in_(ids)))
+    values: dict[str, object] = {"provisioning_status": Provisioning.ACTIVE, "updated_at": table.updated_at}
+    if table in (HealthMonitor, L7Policy, L7Rule):
+        # Nothing reports on these: they are ONLINE when they are in the configuration (reference, 3.3).
+        values["operating_status"] = case((table.admin_state_up, Operating.ONLINE), else_=Operating.OFFLINE)
+    session.execute(update(table).where(covered, table.provisioning_status.in_(UNSETTLED)).values(**values))
+
+
+def _covered_rows(task: Task, table: type[Child]) -> ColumnElement[bool]:
+    return (table.load_balancer_id == task.load_balancer.id) & (table.generation <= task.claim.generation)
+
+
+def deleted(task: Task) -> None:
+    """Nothing of the load balancer is left outside: its rows go, its events stay."""
+    load_balancer_id = task.load_balancer.id
+
+    def transaction(session: Session) -> None:
+        _give_back(session, task, {})
+        mine = select(Amphora.id).where(Amphora.load_balancer_id == load_balancer_id)
+        session.execute(delete(AmphoraHealth).where(AmphoraHealth.amphora_id.in_(mine)))
+        for table in BELOW:
+            session.execute(delete(table).where(table.__table__.c.load_balancer_id == load_balancer_id))
+        session.execute(delete(LoadBalancer).where(LoadBalancer.id == load_balancer_id))
+        events.add(session, task, "deleted", "The load balancer and all that belonged to it is gone.")
+
+    task.tools.store.write(transaction)
+
+
+def failure(task: Task, error: Exception, reason: str) -> float:
+    """Write down why a pass failed and when the next one is due; returns the pause in seconds.
+
+    A refusal by an agent's checker will not go away by itself: it is reported as ERROR at once, anything else after
+    ``error_after`` attempts. Either way the loop goes on trying.
+    """
+    options = task.tools.conf.controller_worker
+    attempts = task.load_balancer.attempts + 1
+    pause = back_off(attempts, options.retry_interval, options.retry_max)
+    hopeless = isinstance(error, AgentRefused) or attempts >= options.error_after
+
+    def transaction(session: Session) -> None:
+        _give_back(session, task, _failed(task, attempts, pause, reason, hopeless))
+        if hopeless:
+            _report_rows(session, task)
+        if isinstance(error, AgentUnreachable) and attempts >= options.error_after:
+            _condemn_silent(session, task)
+        events.add(session, task, "failed", f"{reason} Attempt {attempts}; next try in {pause:.1f} s.")
+
+    task.tools.store.write(transaction)
+    return pause
+
+
+def back_off(attempts: int, first: float, longest: float) -> float:
+    """Seconds to wait after that many failures: doubling, bounded, with jitter so that crowds do not march in step."""
+    return min(longest, first * 2.0 ** min(attempts - 1, 30)) * random.uniform(0.75, 1.25)
+
+
+def _failed(task: Task, attempts: int, pause: float, reason: str, hopeless: bool) -> dict[str, object]:
+    same = LoadBalancer.generation == task.claim.generation
+    status = case(
+        (LoadBalancer.provisioning_status == Provisioning.PENDING_DELETE, LoadBalancer.provisioning_status),
+        (same, Provisioning.ERROR if hopeless else LoadBalancer.provisioning_status),
+        else_=LoadBalancer.provisioning_status,
+    )
+    return {
+        "provisioning_status": status,
+        "attempts": case((same, attempts), else_=LoadBalancer.attempts),
+        # A change that came meanwhile may be the cure: it is tried at once.
+        "retry_at_ms": case((same, clock_ms() + int(pause * 1000)), else_=0),
+        "fault": reason,
+    }
+
+
+def _report_rows(session: Session, task: Task) -> None:
+    pending = (Provisioning.PENDING_CREATE, Provisioning.PENDING_UPDATE)
+    for table in CHILDREN:
+        statement = update(table).where(_covered_rows(task, table), table.provisioning_status.in_(pending))
+        session.execute(statement.values(provisioning_status=Provisioning.ERROR, updated_at=table.updated_at))
+
+
+def _condemn_silent(session: Session, task: Task) -> None:
+    """Amphorae that neither answer nor send heartbeats are replaced by the next pass, though they seem to run."""
+    timeout = task.tools.conf.health_manager.heartbeat_timeout
+    heard = select(AmphoraHealth.amphora_id).where(AmphoraHealth.last_update_ms > clock_ms() - int(timeout * 1000))
+    silent = (Amphora.load_balancer_id == task.load_balancer.id) & Amphora.id.not_in(heard)
+    session.execute(update(Amphora).where(silent).values(condemned=True))
+
+
+def _give_back(session: Session, task: Task, values: dict[str, object]) -> None:
+    statement = update(LoadBalancer).where(task.claim.mine())
+    free = {"lease_owner": None, "lease_expires_ms": 0, "updated_at": LoadBalancer.updated_at}
+    if rows_changed(session, statement.values(**free, **values)) == 0:
+        raise LeaseLostError(f"lost the lease on load balancer {task.load_balancer.id} before it was settled")
