@@ -1,0 +1,163 @@
+"""How the control plane talks to an agent: one HTTPS request a connection, and no agent can hold us for ever."""
+
+import http.client
+import io
+import socket
+import ssl
+import time
+
+import msgspec
+
+from lictor.amphora.pki import Authority
+from lictor.wire import VERSION, DesiredState, Refusal, Report
+
+MAX_ANSWER = 2**20
+"""Bytes. A report is a few hundred; a refusal quotes a checker's output."""
+
+_PATH = "/1.0/state"
+
+
+class AgentError(Exception):
+    """The agent did not do what it was asked. The message is a sentence that names the amphora."""
+
+
+class AgentUnreachable(AgentError):
+    """No connection, not the amphora it should be, no answer in time, or an answer that makes no sense: try again."""
+
+
+class AgentRefused(AgentError):
+    """The agent found the state bad (HTTP 400) and kept its last good one; ``reason`` holds the checker's words."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(f"{message} {reason}")
+        self.reason = reason
+
+
+class AgentFenced(AgentError):
+    """The agent has applied a newer state (HTTP 409): another worker acts on this load balancer."""
+
+
+class AgentClient:
+    """Talks to agents as the controller. Thread-safe; holds no connection between calls."""
+
+    def __init__(self, authority: Authority, port: int, connect_timeout: float, read_timeout: float) -> None:
+        """``connect_timeout`` covers TCP and TLS, ``read_timeout`` the request and its whole answer (seconds)."""
+        self._authority = authority
+        self._port = port
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+
+    def report(self, address: str, amphora_id: str) -> Report:
+        """What the agent has applied and what runs. Raises ``AgentUnreachable``."""
+        return self._call(address, amphora_id, "GET", b"")
+
+    def deliver(self, address: str, state: DesiredState) -> Report:
+        """Have the agent converge to ``state`` and report. Raises the subclasses of ``AgentError``."""
+        return self._call(address, state.amphora_id, "PUT", msgspec.json.encode(state))
+
+    def _call(self, address: str, amphora_id: str, method: str, body: bytes) -> Report:
+        who = f"The agent of amphora {amphora_id} at {address} port {self._port}"
+        try:
+            with self._connect(address, amphora_id) as connection:
+                stream = _Stream(connection, self._read_timeout)
+                stream.send(_request(method, amphora_id, body))
+                status, answer = _answer(stream)
+        except TimeoutError as error:
+            raise AgentUnreachable(f"{who} did not answer in time.") from error
+        except ssl.SSLError as error:
+            raise AgentUnreachable(f"{who} and we do not trust each other: {error}.") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise AgentUnreachable(f"{who} cannot be talked with: {error or type(error).__name__}.") from error
+        return _judge(who, amphora_id, status, answer)
+
+    def _connect(self, address: str, amphora_id: str) -> ssl.SSLSocket:
+        deadline = time.monotonic() + self._connect_timeout
+        connection = socket.create_connection((address, self._port), self._connect_timeout)
+        try:
+            connection.settimeout(_left(deadline))
+            # We connect to an address, but whoever answers must prove to be this amphora.
+            return self._authority.client_context().wrap_socket(connection, server_hostname=amphora_id)
+        except BaseException:
+            connection.close()
+            raise
+
+
+class _Stream(io.RawIOBase):
+    """A connection with one deadline for all that is sent and read: a byte now and then does not prolong it."""
+
+    def __init__(self, connection: ssl.SSLSocket, seconds: float) -> None:
+        self._connection = connection
+        self._deadline = time.monotonic() + seconds
+
+    def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                self._connection.settimeout(_left(self._deadline))
+                rest = rest[self._connection.send(rest) :]
+        except (BrokenPipeError, ConnectionResetError):
+            return  # an agent may refuse before it has read everything: its answer says why
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._connection.settimeout(_left(self._deadline))
+        return self._connection.recv_into(buffer)
+
+    def makefile(self, *_: object) -> io.BufferedReader:
+        """What ``http.client.HTTPResponse`` asks of a socket."""
+        return io.BufferedReader(self)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _request(method: str, amphora_id: str, body: bytes) -> bytes:
+    head = [f"{method} {_PATH} HTTP/1.1", f"Host: {amphora_id}", "Accept: application/json", "Connection: close"]
+    if body:
+        head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def _answer(stream: _Stream) -> tuple[int, bytes]:
+    response = http.client.HTTPResponse(stream)  # type: ignore[arg-type]
+    response.begin()
+    answer = response.read(MAX_ANSWER + 1)
+    if len(answer) > MAX_ANSWER:
+        raise http.client.HTTPException(f"its answer is longer than {MAX_ANSWER} bytes")
+    return response.status, answer
+
+
+def _judge(who: str, amphora_id: str, status: int, answer: bytes) -> Report:
+    if status == http.client.OK:
+        return _report(who, amphora_id, answer)
+    reason = _reason(answer)
+    if status == http.client.BAD_REQUEST:
+        raise AgentRefused(f"{who} refused the state:", reason)
+    if status == http.client.CONFLICT:
+        raise AgentFenced(f"{who} has applied a newer state. {reason}")
+    raise AgentUnreachable(f"{who} answered HTTP {status}: {reason}")
+
+
+def _report(who: str, amphora_id: str, answer: bytes) -> Report:
+    try:
+        report = msgspec.json.decode(answer, type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AgentUnreachable(f"{who} answered what is no report: {error}") from error
+    if report.amphora_id != amphora_id:
+        raise AgentUnreachable(f"{who} calls itself {report.amphora_id}.")
+    if report.version != VERSION:
+        raise AgentUnreachable(f"{who} speaks version {report.version} of the wire; we speak {VERSION}.")
+    return report
+
+
+def _reason(answer: bytes) -> str:
+    try:
+        return msgspec.json.decode(answer, type=Refusal).reason
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return answer[:200].decode(errors="replace")
