@@ -4,6 +4,7 @@ Every function here is one transaction, guarded by the lease: a worker that lost
 """
 
 import random
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, select, update
 from sqlalchemy.orm import Session
@@ -16,7 +17,6 @@ from lictor.model import (
     AdditionalVip,
     Amphora,
     AmphoraHealth,
-    Base,
     Child,
     HealthMonitor,
     L7Policy,
@@ -34,7 +34,7 @@ from lictor.model.store import rows_changed
 
 # Children before their parents, as foreign keys ask when rows go.
 CHILDREN: tuple[type[Child], ...] = (L7Rule, L7Policy, Member, HealthMonitor, Listener, Pool)
-BELOW: tuple[type[Base], ...] = (Amphora, Tag, ListenerStatistics, AdditionalVip, *CHILDREN)
+BELOW: tuple[type[Any], ...] = (Amphora, Tag, ListenerStatistics, AdditionalVip, *CHILDREN)
 UNSETTLED = (Provisioning.PENDING_CREATE, Provisioning.PENDING_UPDATE, Provisioning.ERROR)
 
 
@@ -102,7 +102,7 @@ def deleted(task: Task) -> None:
         mine = select(Amphora.id).where(Amphora.load_balancer_id == load_balancer_id)
         session.execute(delete(AmphoraHealth).where(AmphoraHealth.amphora_id.in_(mine)))
         for table in BELOW:
-            session.execute(delete(table).where(table.__table__.c.load_balancer_id == load_balancer_id))
+            session.execute(delete(table).where(table.load_balancer_id == load_balancer_id))
         session.execute(delete(LoadBalancer).where(LoadBalancer.id == load_balancer_id))
         events.add(session, task, "deleted", "The load balancer and all that belonged to it is gone.")
 

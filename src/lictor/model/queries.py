@@ -1,0 +1,85 @@
+"""Small questions about a tree that more than one house asks, each answered with one statement."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from lictor.model.amphora import Amphora, ListenerStatistics
+from lictor.model.l7 import L7Policy, L7Rule
+from lictor.model.listener import Listener
+from lictor.model.resource import Child
+from lictor.model.statuses import AmphoraStatus
+from lictor.model.tag import Tag
+
+_CHUNK = 1000  # Bound values in one statement: SQLite takes 32,766, others no more than that either.
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]
+
+
+def ids_by_parent(
+    session: Session, parent: InstrumentedAttribute[Any], child: InstrumentedAttribute[Any], parents: Sequence[str]
+) -> dict[str, list[str]]:
+    """The ids of the rows that hang on each of ``parents``, oldest first."""
+    found: dict[str, list[str]] = {}
+    for chunk in _chunks(parents):
+        query = select(parent, child).where(parent.in_(chunk)).order_by(parent.class_.created_at, child)
+        for parent_id, child_id in session.execute(query):
+            found.setdefault(parent_id, []).append(child_id)
+    return found
+
+
+def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
+    """The tags of each object, in alphabetical order."""
+    found: dict[str, list[str]] = {}
+    for chunk in _chunks(ids):
+        query = select(Tag.resource_id, Tag.tag).where(Tag.resource_id.in_(chunk)).order_by(Tag.tag)
+        for resource_id, tag in session.execute(query):
+            found.setdefault(resource_id, []).append(tag)
+    return found
+
+
+def replace_tags(session: Session, load_balancer_id: str, resource_id: str, tags: Iterable[str]) -> None:
+    """Make these the tags of an object; said twice counts once."""
+    session.execute(delete(Tag).where(Tag.resource_id == resource_id))
+    rows = [
+        {"resource_id": resource_id, "load_balancer_id": load_balancer_id, "tag": tag} for tag in dict.fromkeys(tags)
+    ]
+    if rows:
+        session.execute(insert(Tag), rows)
+
+
+def forget(session: Session, row: Child) -> None:
+    """Take a row that is PENDING_DELETE out of the database before the loop does, because another takes its place.
+
+    Whoever deletes an object and makes its like again must not meet the old one, whose address and port are still
+    taken as far as the unique constraints can see. The new row is of a younger generation, so the amphorae are told
+    either way.
+    """
+    if isinstance(row, Listener):
+        policies = select(L7Policy.id).where(L7Policy.listener_id == row.id)
+        session.execute(delete(L7Rule).where(L7Rule.l7policy_id.in_(policies)))
+        session.execute(delete(L7Policy).where(L7Policy.listener_id == row.id))
+        session.execute(delete(ListenerStatistics).where(ListenerStatistics.listener_id == row.id))
+    session.execute(delete(Tag).where(Tag.resource_id == row.id))
+    session.delete(row)
+    session.flush()
+
+
+def statistics(session: Session, column: InstrumentedAttribute[str], row_id: str) -> dict[str, int]:
+    """The counters of a load balancer or a listener, summed over listeners and amphorae.
+
+    Connections count as active only on amphorae that work; the totals also keep what dead ones counted, and rows of
+    other providers, which name the listener instead of an amphora (reference, 1.6 "Stats").
+    """
+    rows = ListenerStatistics
+    alive = (Amphora.status == AmphoraStatus.ALLOCATED) | (rows.amphora_id == rows.listener_id)
+    active = func.sum(case((alive, rows.active_connections), else_=0)).label("active_connections")
+    totals = ("bytes_in", "bytes_out", "total_connections", "request_errors")
+    sums = [func.sum(getattr(rows, name)).label(name) for name in totals]
+    query = select(active, *sums).outerjoin(Amphora, Amphora.id == rows.amphora_id).where(column == row_id)
+    return {name: int(value or 0) for name, value in session.execute(query).one()._mapping.items()}
