@@ -5,6 +5,7 @@ import ipaddress
 import pathlib
 
 from oslo_config import cfg
+from oslo_log import log
 
 DEFAULT_STATE_DIR = "/var/lib/lictor"
 
@@ -100,10 +101,14 @@ def load(files: list[str] | None = None, **overrides: object) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     for group, options in OPTIONS.items():
         conf.register_opts(options, group=group)
+    log.register_options(conf)
     conf(args=[], project="lictor", default_config_files=files or [], default_config_dirs=[])
     for name, value in overrides.items():
         group, option = name.split("__", 1)
         conf.set_override(option, value, group=group)
+    for group, options in OPTIONS.items():
+        for one in options:
+            getattr(conf[group], one.dest)  # a value in a file is checked no sooner than it is read
     return conf
 
 

@@ -1,0 +1,1 @@
+"""`lictor`: what an operator types. Users type the stock `openstack loadbalancer` instead."""

@@ -1,0 +1,85 @@
+"""The command line: options, and which module does what."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from oslo_config import cfg
+
+import lictor
+from lictor import config
+from lictor.cli.refusal import Refusal
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0 done, 1 this place does not fit, 2 wrong options."""
+    args = parser().parse_args(argv)
+    try:
+        return int(command(args.module).run(args, configuration(args)))
+    except Refusal as refusal:
+        print(f"lictor: {refusal}", file=sys.stderr)
+        return refusal.status
+    except BrokenPipeError:  # `lictor status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def command(name: str) -> ModuleType:
+    """The module of one command, loaded only now: `lictor status` should not wait for what `lictor up` needs."""
+    return importlib.import_module(f"lictor.cli.{name}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and option."""
+    top = argparse.ArgumentParser(prog="lictor", description="Load balancers as a service, for operators.")
+    top.add_argument("--version", action="version", version=f"lictor {lictor.__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _up(commands)
+    command = _command(commands, "down", "stop a running lictor up")
+    command.add_argument("--purge", action="store_true", help="also remove all load balancers and the state directory")
+    command = _command(commands, "status", "is it up, and how are its load balancers")
+    command = _command(commands, "db", "the database's schema")
+    command.add_argument("action", choices=["upgrade", "current"], help="bring it up to date, or print its revision")
+    return top
+
+
+def _up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _command(commands, "up", "start everything in this process, in the foreground")
+    command.add_argument("--port", type=_port, help="TCP port of the API (default: 9876)")
+    command.add_argument("--auth", choices=["http_basic", "noauth"], help="who callers are (default: http_basic)")
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=about, description=about.capitalize() + ".")
+    command.add_argument("--state-dir", metavar="DIR", help=f"default: {config.DEFAULT_STATE_DIR}")
+    command.add_argument("--config-file", metavar="FILE", action="append", default=[], help="may be given repeatedly")
+    command.add_argument("--debug", action="store_true", help="say more in the log")
+    command.set_defaults(module=name)
+    return command
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no TCP port: give a number from 1 to 65535")
+    return int(text)
+
+
+def configuration(args: argparse.Namespace) -> cfg.ConfigOpts:
+    """The options of the files named, and above them those of the command line. Raises ``Refusal``, status 2."""
+    given = {
+        "lictor__state_dir": args.state_dir,
+        "api_settings__bind_port": getattr(args, "port", None),
+        "api_settings__auth_strategy": getattr(args, "auth", None),
+    }
+    try:
+        conf = config.load(args.config_file, **{name: value for name, value in given.items() if value is not None})
+    except (cfg.Error, ValueError) as error:
+        raise Refusal(" ".join(str(error).split()), status=2) from None
+    if args.debug:
+        conf.set_override("debug", True)
+    return conf

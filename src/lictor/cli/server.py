@@ -1,0 +1,61 @@
+"""The embedded HTTP server: cheroot in a thread, its words in our log."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from cheroot import wsgi
+from oslo_config import cfg
+
+from lictor.cli.host import unavailable
+from lictor.cli.refusal import Refusal
+
+LOG = logging.getLogger(__name__)
+
+BACKLOG = 128
+"""Connections that may wait to be accepted: a script that makes fifty load balancers at once should not be refused."""
+
+
+class _Server(wsgi.Server):
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        LOG.log(level, "%s", msg, exc_info=traceback)
+
+
+class ApiServer:
+    """Serves a WSGI application on ``[api_settings] bind_host`` and ``bind_port``."""
+
+    def __init__(self, conf: cfg.ConfigOpts, app: Callable[..., Any], ended: Callable[[], None]) -> None:
+        """``ended`` is called when the serving thread ends, also by itself. Raises ``Refusal`` if the port is taken."""
+        options = conf.api_settings
+        self._ended = ended
+        self._server = _Server(
+            (options.bind_host, options.bind_port),
+            app,
+            numthreads=options.threads,
+            request_queue_size=BACKLOG,
+            timeout=60,
+        )
+        try:
+            self._server.prepare()
+        except OSError as error:
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            cure = "name another one with --port"
+            raise Refusal(unavailable("TCP", options.bind_host, options.bind_port, cure, cause)) from None
+        self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
+
+    def start(self) -> None:
+        """Answer requests; those that came since the port was opened first."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the requests under way (for five seconds), then close."""
+        self._server.stop()
+
+    def _serve(self) -> None:
+        try:
+            self._server.serve()
+        except Exception:
+            LOG.exception("The API server ended.")
+        finally:
+            self._ended()

@@ -1,0 +1,61 @@
+"""How a process that serves ends: on a signal, in order, and in any case soon."""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Protocol
+
+LOG = logging.getLogger(__name__)
+
+PATIENCE = 20.0
+"""Seconds that a stop may take. What is not finished then is finished by the next start."""
+
+
+class Service(Protocol):
+    """A part of the process that runs by itself."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Finish what is under way, within seconds."""
+
+
+@contextlib.contextmanager
+def running(services: list[Service]) -> Iterator[None]:
+    """All services run inside the block; at its end the last one started stops first."""
+    with contextlib.ExitStack() as stack:
+        for service in services:
+            service.start()
+            stack.callback(service.stop)
+        yield
+        LOG.info("Stopping; load balancers go on serving.")
+        _no_longer_than(PATIENCE)
+
+
+def _no_longer_than(seconds: float) -> None:
+    # Leases run out and every step can be taken again, so ending on any line is safe; hanging for ever is not.
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a terminal that closes) set; the next signal ends at once."""
+    stopping = threading.Event()
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stopping.set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
