@@ -59,7 +59,7 @@ def test_a_taken_port_is_refused_with_its_number_and_the_cure(kind):
 
 
 def test_an_address_of_another_host_is_refused():
-    with pytest.raises(Refusal, match="192.0.2.1 is no address of this host"):
+    with pytest.raises(Refusal, match=r"192\.0\.2\.1 is no address of this host"):
         host.check_port(socket.SOCK_STREAM, "192.0.2.1", 9876, "")
 
 
