@@ -21,7 +21,7 @@ class Word(str):
     __slots__ = ()
 
 
-_KEYWORD = re.compile(r"[a-z0-9][A-Za-z0-9._:/%\[\]()-]*")
+_KEYWORD = re.compile(r"[A-Za-z0-9._:/%,{}\[\]()-]+")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?\.?")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -30,9 +30,9 @@ _TARGET = re.compile(r"/[\x21-\x7e]{0,4095}")
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")
 
 
-def keywords(text: str) -> tuple[Word, ...]:
+def keywords(text: str) -> list[Word]:
     """HAProxy's own words, written by us in the renderers: ``keywords("option httpchk")``. Never a user's."""
-    return tuple(_checked(_KEYWORD, word, "a keyword") for word in text.split(" "))
+    return [_checked(_KEYWORD, word, "a keyword") for word in text.split(" ")]
 
 
 def identifier(text: str) -> Word:
@@ -54,6 +54,11 @@ MAX_MILLISECONDS = 24 * 86400 * 1000
 def milliseconds(value: int) -> Word:
     """A duration in milliseconds. Longer ones than HAProxy can count become the longest."""
     return number(min(value, MAX_MILLISECONDS) if type(value) is int else value)
+
+
+def timeout(value: int) -> Word:
+    """A time limit in milliseconds, 0 for none: HAProxy warns of limits that are not set, so none is the longest."""
+    return milliseconds(value or MAX_MILLISECONDS)
 
 
 def address(text: str) -> Word:
@@ -99,11 +104,14 @@ def request_target(text: str) -> Word:
     return quoted(text)
 
 
-def cookie_name(text: str) -> Word:
-    """A cookie's name (RFC 6265, section 4.1.1: a token)."""
-    if not isinstance(text, str) or not _COOKIE_NAME.fullmatch(text):
-        raise Unsafe(f"not a cookie's name: {text!r}")
-    return quoted(text)
+def cookie_fetch(fetch: str, name: str) -> Word:
+    """``req.cook(NAME)``: a cookie's value, by a user's name for it (RFC 6265, section 4.1.1: a token).
+
+    The argument in parentheses is parsed once more, so it has quotes of its own (manual, 2.2).
+    """
+    if not isinstance(name, str) or not _COOKIE_NAME.fullmatch(name):
+        raise Unsafe(f"not a cookie's name: {name!r}")
+    return quoted(f'{_checked(_KEYWORD, fetch, "a keyword")}("{name}")')
 
 
 def codes(text: str) -> Word:
