@@ -12,7 +12,7 @@ from lictor.amphora.state import Nic, Settings, Wiring, desired_state
 from lictor.control.failpoints import reach
 from lictor.control.provision import amphora_port, amphorae
 from lictor.control.task import Task
-from lictor.drivers.network.base import NetworkError, Port
+from lictor.drivers.network.base import NetworkError, Port, Subnet
 from lictor.model import Amphora, AmphoraHealth, now
 from lictor.model.clock import clock_ms
 from lictor.model.statuses import AmphoraStatus
@@ -35,16 +35,23 @@ def deliver(task: Task) -> None:
 
 
 def _render(task: Task, amphora: Amphora) -> DesiredState:
-    wiring = Wiring(nics=(_nic(task, amphora_port(task, amphora)),))
+    additional = tuple(_subnet(task, vip.subnet_id) for vip in task.load_balancer.additional_vips)
+    wiring = Wiring(nics=(_nic(task, amphora_port(task, amphora)),), additional_subnets=additional)
     return desired_state(task.load_balancer, amphora, wiring, _settings(task, amphora), task.claim.epoch)
 
 
 def _nic(task: Task, port: Port) -> Nic:
-    subnet = task.tools.networking.subnet(port.subnet_id)
     network = task.tools.networking.network(port.network_id)
-    if subnet is None or network is None:
-        raise NetworkError(f"Subnet {port.subnet_id} of the amphora's port {port.id} is gone.")
-    return Nic(name="eth1", port=port, subnet=subnet, mtu=network.mtu)
+    if network is None:
+        raise NetworkError(f"Network {port.network_id} of the amphora's port {port.id} is gone.")
+    return Nic(name="eth1", port=port, subnet=_subnet(task, port.subnet_id), mtu=network.mtu)
+
+
+def _subnet(task: Task, subnet_id: str) -> Subnet:
+    subnet = task.tools.networking.subnet(subnet_id)
+    if subnet is None:
+        raise NetworkError(f"Subnet {subnet_id} is gone.")
+    return subnet
 
 
 def _settings(task: Task, amphora: Amphora) -> Settings:

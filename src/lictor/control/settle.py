@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from lictor.amphora.client import AgentRefused, AgentUnreachable
+from lictor.amphora.emitter import Unsafe
+from lictor.amphora.tree import Unsupported
 from lictor.control import events
 from lictor.control.lease import LeaseLostError
 from lictor.control.task import Task
@@ -112,13 +114,13 @@ def deleted(task: Task) -> None:
 def failure(task: Task, error: Exception, reason: str) -> float:
     """Write down why a pass failed and when the next one is due; returns the pause in seconds.
 
-    A refusal by an agent's checker will not go away by itself: it is reported as ERROR at once, anything else after
-    ``error_after`` attempts. Either way the loop goes on trying.
+    A refusal (by an agent's checker, by a renderer) will not go away by itself: it is reported as ERROR at once,
+    anything else after ``error_after`` attempts. Either way the loop goes on trying.
     """
     options = task.tools.conf.controller_worker
     attempts = task.load_balancer.attempts + 1
     pause = back_off(attempts, options.retry_interval, options.retry_max)
-    hopeless = isinstance(error, AgentRefused) or attempts >= options.error_after
+    hopeless = isinstance(error, AgentRefused | Unsupported | Unsafe) or attempts >= options.error_after
 
     def transaction(session: Session) -> None:
         _give_back(session, task, _failed(task, attempts, pause, reason, hopeless))

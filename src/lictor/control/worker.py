@@ -14,7 +14,9 @@ import time
 from oslo_config import cfg
 
 from lictor.amphora.client import AgentClient, AgentError
+from lictor.amphora.emitter import Unsafe
 from lictor.amphora.pki import Authority
+from lictor.amphora.tree import Unsupported
 from lictor.control import lease, settle
 from lictor.control.converge import converge
 from lictor.control.failpoints import reach
@@ -23,6 +25,9 @@ from lictor.control.task import Task, Tools, read_tree
 from lictor.drivers.compute.base import Compute, ComputeError
 from lictor.drivers.network.base import NetworkError, Networking
 from lictor.model.store import Store
+
+EXPECTED = (ComputeError, NetworkError, AgentError, Unsupported, Unsafe)
+"""What the outside may do to us: its message is a sentence for users. Anything else is a bug of ours."""
 
 LOG = logging.getLogger(__name__)
 
@@ -136,7 +141,7 @@ class Workers:
         LOG.info("Load balancer %s: generation %d %s.", task.load_balancer.id, task.claim.generation, done)
 
     def _failed(self, task: Task, error: Exception) -> None:
-        expected = isinstance(error, ComputeError | NetworkError | AgentError)
+        expected = isinstance(error, EXPECTED)
         reason = str(error) if expected else f"Unexpected {type(error).__name__}: {error}"
         pause = settle.failure(task, error, reason)
         LOG.log(
