@@ -64,8 +64,8 @@ def _password(users: pathlib.Path, path: pathlib.Path) -> str:
         return known
     password = secrets.token_urlsafe(24)
     others = [line for line in lines if line not in own]
-    # 192 random bits need no slow hash to be safe, and every request pays for a slow one.
-    mine = f"{USER}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4)).decode()}"
+
+    mine = f"{USER}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=10)).decode()}"
     write_private(users, "\n".join([mine, *others]) + "\n")
     return password
 

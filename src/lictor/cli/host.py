@@ -1,36 +1,19 @@
-"""Is this host fit for `lictor up`? Each check says in one sentence what is wrong, and changes nothing."""
+"""Is this host fit for `lictor up`? Each check says in one sentence what is wrong, and changes nothing.
+
+What amphorae need is checked by the compute driver, which knows it.
+"""
 
 import errno
 import ipaddress
 import os
-import re
-import shutil
 import socket
-import subprocess
 
 from oslo_config import cfg
 
 from lictor.cli.refusal import Refusal
 
-HAPROXY = (2, 6)
-"""The oldest release that has every runtime command that the agent uses (``add server`` with checks is of 2.5, its
-``del server`` is safe from 2.6 on; HAProxy management guide, section 9.3)."""
-
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Debian's `su` without `-` leaves these out of PATH, and haproxy, ip and nft live there."""
-
-# In namespaces that end with the command, so that nothing of it stays.
-_PROBE = ("unshare", "--net", "--mount", "--pid", "--fork", "--propagation", "private", "sh", "-c",
-          "ip link add probe0 type veth peer name probe1 && ip link add probe2 type bridge")  # fmt: skip
-
-
-def check(conf: cfg.ConfigOpts) -> None:
-    """Raises ``Refusal`` if an amphora or the API cannot run here."""
-    extend_path()
-    check_root()
-    check_haproxy()
-    check_namespaces()
-    check_exposure(conf)
+"""Debian's `su` without `-` leaves these out of PATH, and ip lives there."""
 
 
 def extend_path() -> None:
@@ -43,29 +26,6 @@ def check_root() -> None:
     """Namespaces and links need root."""
     if os.geteuid() != 0:
         raise Refusal("lictor makes network namespaces, which needs root: run it as root, for example with sudo")
-
-
-def check_haproxy() -> None:
-    """HAProxy carries the traffic."""
-    if shutil.which("haproxy") is None:
-        raise Refusal("haproxy is not installed (or not in PATH): on Debian, apt-get install haproxy")
-    words = run("haproxy", "-v").stdout
-    found = re.search(r"(?:HAProxy|HA-Proxy) version (\d+)\.(\d+)\S*", words)
-    if found is None:
-        raise Refusal(f"haproxy -v says {words.strip()[:80]!r}, which names no version: is it HAProxy?")
-    if (int(found[1]), int(found[2])) < HAPROXY:
-        raise Refusal(f"haproxy is {found[0].split()[-1]}, too old: {HAPROXY[0]}.{HAPROXY[1]} or newer is needed")
-
-
-def check_namespaces() -> None:
-    """Amphorae are namespaces; unprivileged containers cannot make them."""
-    for program in ("ip", "unshare", "nsenter"):
-        if shutil.which(program) is None:
-            raise Refusal(f"{program} is not installed: on Debian, apt-get install iproute2 util-linux")
-    result = run(*_PROBE)
-    if result.returncode != 0:
-        words = result.stderr.strip().splitlines() or ["no reason given"]
-        raise Refusal(f"this host lets us make no network namespaces, veth pairs or bridges ({words[-1]})")
 
 
 def check_exposure(conf: cfg.ConfigOpts) -> None:
@@ -114,11 +74,3 @@ def unavailable(name: str, host: str, port: int, cure: str, error: OSError) -> s
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"{host} is no address of this host, so {name} port {port} cannot be opened on it: name another address"
     return f"{name} port {port} on {host} cannot be opened ({os.strerror(error.errno or 0)}): {cure}"
-
-
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that answers at once; one that does not within 20 seconds is taken as failed."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))

@@ -83,3 +83,7 @@ def configuration(args: argparse.Namespace) -> cfg.ConfigOpts:
     if args.debug:
         conf.set_override("debug", True)
     return conf
+
+
+if __name__ == "__main__":
+    sys.exit(main())
