@@ -159,16 +159,15 @@ def world():
     with pyroute2.IPRoute() as ip:
         links = {link.get("ifname") for link in ip.get_links()}
     return {
-        "namespaces": set(os.listdir("/run/netns")),
+        "namespaces": {path.name for path in pathlib.Path("/run/netns").iterdir()},
         "links": links,
-        "processes": {name for _, name in processes() if name in ("haproxy", "keepalived", "lictor-agent")},
+        "processes": {(pid, name) for pid, name in processes() if name in ("haproxy", "keepalived", "lictor-agent")},
     }
 
 
 def processes():
     """Pid and name of every process we can see; agents are told by their command line."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for proc in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-            line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-            yield int(pid), "lictor-agent" if b"lictor.agent" in line else name
+            name = (proc / "comm").read_text().strip()
+            yield int(proc.name), "lictor-agent" if b"lictor.agent" in (proc / "cmdline").read_bytes() else name
