@@ -65,10 +65,10 @@ test: packages ## everything: lint, unit, lab
 
 .PHONY: demo
 demo: root $(READY) ## a load balancer from nothing to the first byte, on this machine, in a minute
-	@$(SEALED) $(VENV)/bin/python demo/run.py </dev/null
+	@$(SEALED) $(VENV)/bin/python -m demo.run </dev/null
 
 bench-%: root $(READY) ## runs tests/bench/NAME.py in a sealed laboratory
-	@$(SEALED) $(VENV)/bin/python tests/bench/$*.py </dev/null
+	@$(SEALED) $(VENV)/bin/python -m tests.bench.$* </dev/null
 
 .PHONY: clean
 clean: ## removes what was made here: caches and the virtual environment
