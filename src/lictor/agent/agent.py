@@ -1,0 +1,164 @@
+"""The agent's one job: check a state, apply it, remember it, or leave everything as it was."""
+
+import pathlib
+import threading
+
+import msgspec
+
+from lictor import wire
+from lictor.agent import interfaces, namespace
+from lictor.agent.command import inside, run
+from lictor.agent.errors import AgentError, Broken, CommandFailed, Fenced, Refused, log
+from lictor.agent.haproxy.keeper import Keeper
+from lictor.agent.haproxy.lines import server_lines
+from lictor.agent.settings import Settings
+from lictor.agent.store import Store
+from lictor.agent.validate import validate
+
+
+class Agent:
+    """Holds the last good state and makes the amphora like it. One change at a time; reports never wait for one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._store = Store(settings.home)
+        self.boot_id = self._store.boot_id()
+        self.state = self._store.load()
+        self.haproxy = Keeper(settings.home, settings.namespace, self._lock)
+        self.applied = threading.Event()
+
+    def report(self) -> wire.Report:
+        """What is applied and what runs."""
+        state = self.state
+        return wire.Report(
+            amphora_id=self._settings.amphora_id,
+            boot_id=self.boot_id,
+            generation=state.generation if state else 0,
+            epoch=state.epoch if state else 0,
+            digest=state.digest() if state else "",
+            haproxy_running=self.haproxy.master.running(),
+            haproxy_version=self.haproxy.version,
+            reloads=self.haproxy.reloads,
+        )
+
+    def deliver(self, state: wire.DesiredState) -> wire.Report:
+        """Make the amphora like ``state``. Raises ``Refused``, ``Fenced`` or ``Broken``; then it is as before."""
+        validate(state, self._settings.amphora_id)
+        with self._lock:
+            self._fence(state)
+            try:
+                if self._stands(state):
+                    self._store.remember(state)
+                else:
+                    self._change(state)
+            except OSError as error:
+                raise Broken(f"this amphora cannot hold the state: {error}") from None
+            self.state = state
+        self.applied.set()
+        return self.report()
+
+    def resume(self) -> None:
+        """Go on from the last good state after a restart of the agent, without the control plane. Never raises."""
+        with self._lock:
+            try:
+                namespace.ensure(self._settings.namespace)
+                if self.state:
+                    log(f"going on from generation {self.state.generation}")
+                    self._apply(self.state, self.state, force=self._store.unsettled())
+                    self._store.settle()
+            except (AgentError, OSError) as error:
+                log(f"the last good state could not be brought back in full: {error}")
+            self.applied.set()
+
+    def sweep(self, strays: list[tuple[str, str]]) -> None:
+        """Remove servers that the state no longer names, unless a change is under way (it may be adding them)."""
+        if self._lock.acquire(blocking=False):
+            try:
+                kept = server_lines(self.state.haproxy.config if self.state and self.state.haproxy else "")
+                self.haproxy.sweep([stray for stray in strays if stray not in kept])
+            finally:
+                self._lock.release()
+
+    def close(self, seconds: float) -> None:
+        """Wait for a change under way to end, at most so long; further ones will wait for ever."""
+        self._lock.acquire(timeout=seconds)
+
+    def _fence(self, state: wire.DesiredState) -> None:
+        mine = self.state
+        if mine and (state.epoch, state.generation) < (mine.epoch, mine.generation):
+            raise Fenced(
+                f"epoch {state.epoch} generation {state.generation} is older than what is applied: "
+                f"epoch {mine.epoch} generation {mine.generation}"
+            )
+
+    def _stands(self, state: wire.DesiredState) -> bool:
+        """Whether all of this state is applied and running, so that only the fence has to be raised."""
+        if self.state is None or self.state.digest() != state.digest() or self._store.unsettled():
+            return False
+        if self.haproxy.master.running() != (state.haproxy is not None):
+            return False
+        return not interfaces.differ(state.interfaces, self._settings.namespace)
+
+    def _change(self, state: wire.DesiredState) -> None:
+        before = self._store.place()
+        try:
+            place = self._store.stage(state)
+            self._check(state, place)
+            unsettled = self._store.unsettled()
+            self._store.begin()
+        except BaseException:
+            self._store.sweep()
+            raise
+        try:
+            self._store.switch(place)
+            self._apply(state, self.state, force=unsettled or self.state is None)
+        except (AgentError, OSError) as error:
+            self._restore(before)
+            raise error if isinstance(error, AgentError) else Broken(str(error)) from None
+        self._store.settle()
+        self._store.sweep()
+
+    def _check(self, state: wire.DesiredState, place: pathlib.Path) -> None:
+        """Ask everyone who will have to work with the state. Raises ``Refused`` with the checker's own words."""
+        settings = self._settings
+        namespace.ensure(settings.namespace)
+        try:
+            if state.haproxy:
+                self.haproxy.check(place)
+            if state.nftables:
+                run(inside(settings.namespace, ["nft", "-c", "-f", str(place / "nftables.conf")]))
+            if state.keepalived:
+                run(["keepalived", "-t", "-f", str(place / "keepalived.conf")])
+        except CommandFailed as error:
+            raise Refused(str(error).replace(f"{place}/", "")) from None
+        interfaces.await_nics(state.interfaces, settings.namespace, settings.bind_address)
+
+    def _apply(self, state: wire.DesiredState, old: wire.DesiredState | None, force: bool) -> None:
+        """Make everything like ``state``, which is the current one on disk. Idempotent."""
+        interfaces.converge(state.interfaces, self._settings.namespace)
+        if force or old is None or old is state or old.nftables != state.nftables:
+            run(inside(self._settings.namespace, ["nft", "-f", str(self._store.current / "nftables.conf")]))
+        force = force or old is None or old.files != state.files
+        self.haproxy.converge(old.haproxy if old else None, state.haproxy, force)
+
+    def _restore(self, before: pathlib.Path | None) -> None:
+        """After a change that failed half way: the last good state again, in full."""
+        try:
+            self._store.switch(before)
+            if self.state:
+                self._apply(self.state, None, force=True)
+            else:
+                self.haproxy.converge(None, None, force=True)
+            self._store.settle()
+            self._store.sweep()
+        except (AgentError, OSError) as error:
+            log(f"the last good state could not be brought back in full, the next delivery tries again: {error}")
+
+
+def decode(body: bytes) -> wire.DesiredState:
+    """Raises ``Refused`` with the field and what is right."""
+    try:
+        return msgspec.json.decode(body, type=wire.DesiredState)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(f"the state cannot be read: {error}") from None

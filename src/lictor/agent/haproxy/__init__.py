@@ -1,0 +1,1 @@
+"""HAProxy as the agent sees it: a process to keep, a socket to talk to, and figures to report."""

@@ -1,0 +1,165 @@
+"""From the NICs that are there to those that should be: observe, compare, do what differs."""
+
+import dataclasses
+import time
+
+from lictor import wire
+from lictor.agent import announce
+from lictor.agent.errors import Broken, Refused
+from lictor.agent.links import KernelRoute, Link, batch, links, routes
+from lictor.agent.validate import packed
+
+_PATIENCE = 5.0
+"""Seconds to wait for a NIC: the control plane attaches it, and may be faster than the machine."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """``ip`` commands for the agent's own namespace, then for the inner one; then addresses to tell the neighbours."""
+
+    outer: list[str] = dataclasses.field(default_factory=list)
+    inner: list[str] = dataclasses.field(default_factory=list)
+    announce: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
+def converge(wanted: list[wire.Interface], namespace: str) -> None:
+    """See that the inner namespace has just these interfaces, addresses and routes. Raises ``AgentError``."""
+    outer = links() if _missing(wanted, links(namespace)) else []
+    todo = plan(wanted, links(namespace), outer, routes(namespace))
+    batch([command.format(namespace=namespace) for command in todo.outer])
+    batch(todo.inner, namespace)
+    announce.send(todo.announce, namespace)
+
+
+def differ(wanted: list[wire.Interface], namespace: str) -> bool:
+    """Whether ``converge`` would find anything to do."""
+    todo = plan(wanted, links(namespace), [], routes(namespace))
+    return bool(todo.inner or _missing(wanted, links(namespace)))
+
+
+def await_nics(wanted: list[wire.Interface], namespace: str, management: str) -> None:
+    """Wait until each interface has its NIC, here or in the inner namespace.
+
+    Raises ``Broken`` when one does not come, ``Refused`` when one is the NIC that the agent itself is reached by.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while missing := _missing(wanted, links(namespace)):
+        outer = links()
+        _refuse_management(missing, outer, management)
+        absent = _missing(missing, outer)
+        if not absent:
+            return
+        if time.monotonic() > deadline:
+            names = ", ".join(f"{interface.name} ({interface.mac})" for interface in absent)
+            raise Broken(f"no NIC came for {names} within {_PATIENCE:g} s")
+        time.sleep(0.02)
+
+
+def plan(
+    wanted: list[wire.Interface], inner: list[Link], outer: list[Link], present: list[tuple[int, KernelRoute]]
+) -> Plan:
+    """What differs, as commands. NICs found in neither namespace are passed over: ``await_nics`` reports them."""
+    result = Plan()
+    here = {link.address.lower(): link for link in inner}
+    named = {interface.mac.lower(): interface for interface in wanted}
+    for mac, link in here.items():
+        result.inner.extend(_retire(link) if mac not in named else _clear_name(link, named[mac].name))
+    for link in outer:
+        if link.address.lower() in named and link.address.lower() not in here:
+            # Its final name may still be another's, in either namespace: it travels under one of its own.
+            transit = Link(ifname=f"new{link.ifindex}", address=link.address, mtu=link.mtu)
+            result.outer.append(f"link set dev {link.ifname} netns {{namespace}} name {transit.ifname}")
+            here[link.address.lower()] = transit
+    for interface in wanted:
+        if nic := here.get(interface.mac.lower()):
+            _shape(interface, nic, present, result)
+    return result
+
+
+def _retire(link: Link) -> list[str]:
+    """Commands that take a NIC out of use which the state does not name (its port is about to be detached)."""
+    if not _addresses(link) and "UP" not in link.flags:
+        return []
+    return [f"address flush dev {link.ifname}", f"link set dev {link.ifname} down", *_clear_name(link, "")]
+
+
+def _clear_name(link: Link, right: str) -> list[str]:
+    """Commands that give up a wrong name, before any NIC takes its right one: two may have to swap."""
+    spare = f"was{link.ifindex}"
+    if link.ifname in (right, spare):
+        return []
+    return [f"link set dev {link.ifname} down", f"link set dev {link.ifname} name {spare}"]
+
+
+def _shape(interface: wire.Interface, link: Link, present: list[tuple[int, KernelRoute]], result: Plan) -> None:
+    """Add the commands that give one NIC its name, MTU, addresses and routes."""
+    name = interface.name
+    if link.ifname != name:
+        now = link.ifname if link.ifname.startswith("new") else f"was{link.ifindex}"
+        result.inner.append(f"link set dev {now} name {name}")
+    down = link.ifname != name or "UP" not in link.flags
+    if down or link.mtu != interface.mtu:
+        result.inner.append(f"link set dev {name} mtu {interface.mtu} up")
+    have = {packed(address): address for address in _addresses(link)}
+    want = {packed(address): address for address in interface.addresses}
+    added = [address for key, address in want.items() if key not in have]
+    gone = [address for key, address in have.items() if key not in want]
+    result.inner.extend(f"address add {address} dev {name}{_nodad(address)}" for address in added)
+    result.inner.extend(f"address del {address} dev {name}" for address in gone)
+    result.announce.extend((name, address) for address in added if _is_host(address))
+    # The kernel drops routes with their address or when the link goes down: then all are set anew.
+    _route(interface, [] if down or gone else present, present, result)
+
+
+def _route(
+    interface: wire.Interface,
+    kept: list[tuple[int, KernelRoute]],
+    present: list[tuple[int, KernelRoute]],
+    result: Plan,
+) -> None:
+    have = {_key(family, route) for family, route in kept if route.dev == interface.name}
+    want = {(packed(route.destination), packed(route.gateway) if route.gateway else None) for route in interface.routes}
+    for family, route in present:
+        if route.dev == interface.name and _key(family, route) not in want:
+            result.inner.append(f"-{family} route del {route.dst}{_via(route.gateway)} dev {interface.name}")
+    for wish in interface.routes:
+        if (packed(wish.destination), packed(wish.gateway) if wish.gateway else None) not in have:
+            via = _via(wish.gateway)
+            result.inner.append(f"route replace {wish.destination}{via} dev {interface.name} proto static")
+
+
+def _key(family: int, route: KernelRoute) -> tuple[tuple[bytes, int] | None, tuple[bytes, int] | None]:
+    nowhere = "0.0.0.0/0" if family == 4 else "::/0"
+    destination = nowhere if route.dst == "default" else route.dst
+    return packed(destination), packed(route.gateway) if route.gateway else None
+
+
+def _via(gateway: str) -> str:
+    return f" via {gateway}" if gateway else ""
+
+
+def _addresses(link: Link) -> list[str]:
+    """The addresses somebody gave it; link-local ones are the kernel's own."""
+    return [f"{a.local}/{a.prefixlen}" for a in link.addr_info if a.scope != "link"]
+
+
+def _is_host(address: str) -> bool:
+    parsed = packed(address)
+    return parsed is not None and parsed[1] == 8 * len(parsed[0])
+
+
+def _nodad(address: str) -> str:
+    return " nodad" if ":" in address else ""
+
+
+def _missing(wanted: list[wire.Interface], present: list[Link]) -> list[wire.Interface]:
+    there = {link.address.lower() for link in present}
+    return [interface for interface in wanted if interface.mac.lower() not in there]
+
+
+def _refuse_management(wanted: list[wire.Interface], outer: list[Link], management: str) -> None:
+    """Moving the NIC that holds the agent's own address would cut it off for good."""
+    for link in outer:
+        ours = any(packed(a.local) == packed(management) for a in link.addr_info)
+        if ours and link.address.lower() in {interface.mac.lower() for interface in wanted}:
+            raise Refused(f"interfaces.mac {link.address!r} is the management NIC {link.ifname}, it must stay")
