@@ -72,7 +72,7 @@ def _balance(pool: Pool) -> list[str]:
     return [line(keywords(words)) for words in _BALANCE[pool.lb_algorithm]]
 
 
-def _servers(pool: Pool, backend: str) -> Iterator[Server]:
+def _servers(pool: Pool, backend: Word) -> Iterator[Server]:
     members = tree.members(pool)
     numbers = _numbers(members) if pool.lb_algorithm == "SOURCE_IP" else {}
     for member in members:
@@ -83,8 +83,8 @@ def _servers(pool: Pool, backend: str) -> Iterator[Server]:
             monitor.server_options(pool, member),
         )
         yield Server(
-            backend=backend,
-            name=identifier(member.id),
+            backend=str(backend),
+            name=str(identifier(member.id)),
             address=address(member.address).strip("[]"),
             port=int(number(member.protocol_port, 1, 65535)),
             weight=int(number(member.weight, 0, 256)),

@@ -12,11 +12,16 @@ from lictor.wire import HAProxy, Server
 MODES = {"HTTP": "http", "TCP": "tcp", "HTTPS": "tcp"}
 """Listener protocols, and HAProxy's mode for each. HTTPS is passed through as it is."""
 
+MAX_CONNECTIONS = 1_000_000
+"""The highest connection limit of a listener, as in Octavia (reference, 4.4); the machine's own may be lower."""
+
 _DEFAULTS = [
     header(*keywords("defaults")),
     line(keywords("retries 3")),
     # A client whose server is gone gets another one, also if a cookie or table says otherwise.
     line(keywords("option redispatch")),
+    # What the checks know outlives a reload: the agent's global section names the file (manual, 3.1).
+    line(keywords("load-server-state-from-file global")),
 ]
 
 # Reference, 1.7: what may be inserted on an HTTP listener. X-Forwarded-For has an option of its own.
@@ -60,18 +65,21 @@ def mode(listener: Listener) -> str:
 
 def _frontend(load_balancer: LoadBalancer, listener: Listener, default_connection_limit: int) -> list[str]:
     pool = tree.default_pool(listener)
-    # -1 and 0 both mean "the data plane's own" (reference, 1.7).
-    limit = listener.connection_limit if listener.connection_limit > 0 else default_connection_limit
     return [
         header(*keywords("frontend"), identifier(listener.id)),
         line(keywords(f"mode {mode(listener)}")),
         *_binds(load_balancer, listener),
-        line(keywords("maxconn"), number(limit, 1)),
+        line(keywords("maxconn"), number(_limit(listener, default_connection_limit), 1)),
         line(keywords("timeout client"), timeout(listener.timeout_client_data)),
         *_admission(listener),
         *_insert_headers(listener),
         *([line(keywords("default_backend"), backend.name(pool, listener))] if pool else []),
     ]
+
+
+def _limit(listener: Listener, default: int) -> int:
+    # -1 and 0 both mean "the data plane's own" (reference, 1.7).
+    return min(listener.connection_limit if listener.connection_limit > 0 else default, MAX_CONNECTIONS)
 
 
 def _binds(load_balancer: LoadBalancer, listener: Listener) -> list[str]:

@@ -21,8 +21,11 @@ def lines(pool: Pool, mode: str) -> list[str]:
     if not wanted:
         return []
     kind = str(wanted.get("type"))
-    if kind not in _LINES or (kind != "SOURCE_IP" and mode != "http"):
-        raise tree.Unsupported(f"Pool {pool.id}: session_persistence {kind} in mode {mode} is not supported.")
+    if kind not in _LINES:
+        raise tree.Unsupported(f"Pool {pool.id}: session_persistence {kind} is not supported.")
+    # A pool may serve HTTP and TCP listeners at once (PROXY); where there are no requests there are no cookies.
+    if mode != "http" and kind != "SOURCE_IP":
+        return []
     return _LINES[kind](str(wanted.get("cookie_name") or ""))
 
 
