@@ -2,8 +2,8 @@
 
 In a test (inside tests/lab/sealed, after ``NetnsCompute.prepare()`` or ``lictor up`` made the bridge)::
 
-    with Web(state_dir, count=2) as web:
-        web.servers[0].address          # 198.18.0.16: of the subnet's lower quarter, which ports never get
+    with WebServers(state_dir, names=["web1", "web2"]) as web:
+        web.addresses                   # ["198.18.0.16", …]: of the subnet's lower quarter, which ports never get
         web.servers[0].healthy(False)   # GET /healthy now answers 503
         web.servers[0].stop()           # the process dies, the namespace stays; start() brings it back
 
@@ -39,6 +39,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterable
 
 HTTP, HTTPS, ECHO = 80, 443, 7
 DEFAULT_CIDR = "198.18.0.0/20"
@@ -84,25 +85,33 @@ class Server:
         return f"http://{self.address if ':' not in self.address else f'[{self.address}]'}{path}"
 
 
-class Web:
-    """``count`` servers (web1, web2, …) on the private bridge of the deployment in ``state_dir``."""
+class WebServers:
+    """Servers of these names on the private bridge of the deployment in ``state_dir``, which must have been made."""
 
     def __init__(
-        self, state_dir: str | os.PathLike[str], count: int = 2, *, cidr: str = DEFAULT_CIDR, first: int = 16,
-        prefix: str = "web",
-    ) -> None:  # fmt: skip
-        """``first`` is the number of the first server's address in the range; ``prefix`` begins the names."""
+        self,
+        state_dir: str | os.PathLike[str],
+        names: Iterable[str] = ("web1", "web2"),
+        *,
+        cidr: str = DEFAULT_CIDR,
+        first: int = 16,
+    ) -> None:
+        """``cidr`` is ``[local_network] cidr``; ``first`` is the number of the first server's address in it."""
         # As lictor.config.deployment() has it; this file is used without Lictor installed, too.
         self.tag = hashlib.sha256(str(pathlib.Path(state_dir).resolve()).encode()).hexdigest()[:6]
         self.bridge = f"licp{self.tag}"
         self.network = ipaddress.ip_network(cidr)
         self._first = first
         self.servers = [
-            Server(f"{prefix}{i + 1}", str(self.network[first + i]), f"{prefix}{i + 1}-{self.tag}")
-            for i in range(count)
+            Server(name, str(self.network[number]), f"{name}-{self.tag}") for number, name in enumerate(names, first)
         ]
 
-    def __enter__(self) -> "Web":
+    @property
+    def addresses(self) -> list[str]:
+        """The servers' addresses, in the order of their names."""
+        return [server.address for server in self.servers]
+
+    def __enter__(self) -> "WebServers":
         self.start()
         return self
 
@@ -308,7 +317,8 @@ def main() -> None:
         return serve(*options.serve)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    with Web(options.state_dir, options.count, cidr=options.cidr, first=options.first, prefix=options.prefix) as web:
+    names = [f"{options.prefix}{number}" for number in range(1, options.count + 1)]
+    with WebServers(options.state_dir, names, cidr=options.cidr, first=options.first) as web:
         for server in web.servers:
             facts = {"name": server.name, "address": server.address, "http": HTTP, "https": HTTPS, "echo": ECHO}
             print(json.dumps(facts), flush=True)

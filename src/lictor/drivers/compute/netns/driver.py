@@ -85,12 +85,19 @@ class NetnsCompute:
     # --- amphorae ---
 
     def find(self, amphora_id: str) -> Instance | None:
-        """The instance of this amphora; ``running`` tells whether its process 1 lives. None if nothing is left."""
+        """The instance of this amphora, or None if nothing of it is left.
+
+        It is ``running`` if its process 1 lives in the namespace of its name, with the management link attached.
+        """
         if not self._place(amphora_id).exists() and not self._names.path(amphora_id).exists():
             return None
         port = self._networking.management_port(amphora_id)
-        running = port is not None and self._process(amphora_id) is not None
-        return self._instance(amphora_id, port, running)
+        return self._instance(amphora_id, port, port is not None and self._whole(amphora_id, port))
+
+    def _whole(self, amphora_id: str, port: Port) -> bool:
+        process = self._process(amphora_id)
+        linked = bool(links.names(self._names.link(amphora_id, port.id)))
+        return process is not None and process.within(self._names.path(amphora_id)) and linked
 
     def create(self, boot: Boot) -> Instance:
         """Make the instance afresh and return without waiting for its agent.

@@ -31,6 +31,13 @@ class Process:
         """Whether it still runs (a zombie does not)."""
         return _observe(self.pid) == self
 
+    def within(self, namespace: pathlib.Path) -> bool:
+        """Whether it is in the network namespace that the file names: both lead to the same inode (namespaces(7))."""
+        try:
+            return os.path.samefile(namespace, _PROC / str(self.pid) / "ns" / "net")
+        except OSError:
+            return False
+
 
 def argument(names: Names, amphora_id: str) -> list[str]:
     """The command line of an amphora's process 1, by which it is found."""
