@@ -25,10 +25,10 @@ class _Server(wsgi.Server):
 class ApiServer:
     """Serves a WSGI application on ``[api_settings] bind_host`` and ``bind_port``."""
 
-    def __init__(self, conf: cfg.ConfigOpts, app: Callable[..., Any], ended: Callable[[], None]) -> None:
-        """``ended`` is called when the serving thread ends, also by itself. Raises ``Refusal`` if the port is taken."""
+    def __init__(self, conf: cfg.ConfigOpts, app: Callable[..., Any], broken: Callable[[], None]) -> None:
+        """``broken`` is called if the serving thread ends by itself. Raises ``Refusal`` if the port is taken."""
         options = conf.api_settings
-        self._ended = ended
+        self._broken = broken
         self._server = _Server(
             (options.bind_host, options.bind_port),
             app,
@@ -56,6 +56,5 @@ class ApiServer:
         try:
             self._server.serve()
         except Exception:
-            LOG.exception("The API server ended.")
-        finally:
-            self._ended()
+            LOG.exception("The API server ended by itself.")
+            self._broken()

@@ -43,10 +43,21 @@ def _no_longer_than(seconds: float) -> None:
     timer.start()
 
 
+class Stopping(threading.Event):
+    """Set when it is time to stop; ``failed`` says that it is not because somebody wished it."""
+
+    failed = False
+
+    def fail(self) -> None:
+        """It is time to stop, because a part ended that should not have."""
+        self.failed = True
+        self.set()
+
+
 @contextlib.contextmanager
-def stop_signals() -> Iterator[threading.Event]:
+def stop_signals() -> Iterator[Stopping]:
     """An event that SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a terminal that closes) set; the next signal ends at once."""
-    stopping = threading.Event()
+    stopping = Stopping()
 
     def stop(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
