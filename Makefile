@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SEALED := tests/lab/sealed
 # Suites that need root, each in a sealed laboratory of its own; folders without a test file are passed over.
 LAB_SUITES := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /test_*.py,\
-    tests/agent_lab tests/drivers_lab tests/e2e tests/crash tests/conformance)))))
+    tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/conformance)))))
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
