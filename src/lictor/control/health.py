@@ -104,6 +104,8 @@ class HealthManager:
         return batch
 
     def _watch(self) -> None:
+        # Whoever was silent while we were away cannot be blamed yet.
+        self._stopping.wait(self._options.heartbeat_timeout)
         while not self._stopping.wait(self._options.health_check_interval):
             try:
                 self._ask(self._silent())

@@ -1,0 +1,78 @@
+"""kill -9 of the whole control plane at every step boundary of the loop: nothing is lost, nothing is leaked."""
+
+import signal
+
+import pytest
+
+from lictor.control import converge
+from tests.lab.deployment import eventually, http_get, who_answers, world
+
+CREATE = {"claimed", "before settle", "after settle", "port made", "instance made", "state delivered"} | {
+    f"{when} {step.__name__}" for step in converge.CONVERGE for when in ("before", "after")
+}
+DELETE = {"claimed", "before settle", "after settle", "instance deleted", "port deleted"} | {
+    f"{when} {step.__name__}" for step in converge.DELETE for when in ("before", "after")
+}
+
+
+def test_every_fail_point_is_passed_by_one_of_the_scenarios():
+    assert set(converge.fail_points()) == CREATE | DELETE
+
+
+def died_there(deployment):
+    deployment.process.wait(30)
+    return deployment.process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("point", sorted(CREATE))
+def test_killed_while_creating(deployment, web, point):
+    deployment.start(failpoint=point)
+    lb = deployment.create(web.addresses)
+    assert died_there(deployment), "the fail point was not reached"
+
+    deployment.start()
+    deployment.wait_active(lb["id"])
+    eventually(lambda: who_answers(lb["vip_address"]) == ["web1", "web2"], 10)
+    assert len(amphorae()) == 1
+
+
+@pytest.mark.parametrize("point", sorted(CREATE - {"port made", "instance made"}))
+def test_killed_while_adding_a_member(deployment, web, point):
+    deployment.start()
+    lb = deployment.create(web.addresses[:1])
+    deployment.wait_active(lb["id"])
+    eventually(lambda: who_answers(lb["vip_address"]) == ["web1"], 10)
+    deployment.stop()
+
+    deployment.start(failpoint=point)
+    pool = deployment.call("GET", "/pools")[0]["id"]
+    member = {"address": web.addresses[1], "protocol_port": 80}
+    deployment.call("POST", f"/pools/{pool}/members", {"member": member})
+    assert died_there(deployment), "the fail point was not reached"
+    assert http_get(lb["vip_address"])[0] == 200, "traffic goes on without a control plane"
+
+    deployment.start()
+    deployment.wait_active(lb["id"])
+    eventually(lambda: who_answers(lb["vip_address"]) == ["web1", "web2"], 10)
+
+
+@pytest.mark.parametrize("point", sorted(DELETE))
+def test_killed_while_deleting(deployment, point):
+    deployment.start()
+    empty = world()
+    lb = deployment.create(["198.18.0.10"])
+    deployment.wait_active(lb["id"])
+    deployment.stop()
+
+    deployment.start(failpoint=point)
+    deployment.call("DELETE", f"/loadbalancers/{lb['id']}?cascade=true")
+    assert died_there(deployment), "the fail point was not reached"
+
+    deployment.start()
+    deployment.wait_gone(f"/loadbalancers/{lb['id']}")
+    eventually(lambda: world() == empty, 10, "nothing is left of the load balancer")
+    assert deployment.request("GET", "/v2.0/ports")[1]["ports"] == []
+
+
+def amphorae():
+    return [name for name in world()["namespaces"] if name.startswith("lictor-")]
