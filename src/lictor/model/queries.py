@@ -16,7 +16,8 @@ from lictor.model.tag import Tag
 _CHUNK = 1000  # Bound values in one statement: SQLite takes 32,766, others no more than that either.
 
 
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The ids in portions that one statement can name."""
     for start in range(0, len(ids), _CHUNK):
         yield ids[start : start + _CHUNK]
 
@@ -26,7 +27,7 @@ def ids_by_parent(
 ) -> dict[str, list[str]]:
     """The ids of the rows that hang on each of ``parents``, oldest first."""
     found: dict[str, list[str]] = {}
-    for chunk in _chunks(parents):
+    for chunk in chunks(parents):
         query = select(parent, child).where(parent.in_(chunk)).order_by(parent.class_.created_at, child)
         for parent_id, child_id in session.execute(query):
             found.setdefault(parent_id, []).append(child_id)
@@ -36,7 +37,7 @@ def ids_by_parent(
 def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
     """The tags of each object, in alphabetical order."""
     found: dict[str, list[str]] = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         query = select(Tag.resource_id, Tag.tag).where(Tag.resource_id.in_(chunk)).order_by(Tag.tag)
         for resource_id, tag in session.execute(query):
             found.setdefault(resource_id, []).append(tag)

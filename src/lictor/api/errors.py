@@ -1,0 +1,165 @@
+"""What can be wrong with a request, as sentences, in the one shape that all answers have (reference, 1.4, shape A)."""
+
+import logging
+from typing import Any
+
+import falcon
+import msgspec
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, TimeoutError
+
+from lictor.drivers.network.base import AddressUnavailable, InvalidAddress, NetworkError
+from lictor.model.changes import Immutable
+
+LOG = logging.getLogger(__name__)
+
+_LONGEST_VALUE = 255
+
+
+def bad_request(text: str) -> falcon.HTTPError:
+    """400: the request cannot be understood, or says what cannot be."""
+    return falcon.HTTPError(falcon.HTTP_400, description=text)
+
+
+def validation(detail: str) -> falcon.HTTPError:
+    """400: the values are well formed but do not go together."""
+    return bad_request(f"Validation failure: {detail}")
+
+
+def unknown_attribute(argument: str, attribute: str) -> falcon.HTTPError:
+    """400: an attribute that does not exist, can only be read, or cannot change."""
+    return bad_request(f"Unknown attribute for argument {argument}: {attribute}")
+
+
+def invalid_field(field: str, value: object, expected: str) -> falcon.HTTPError:
+    """400: one value is wrong; ``expected`` completes "Value should be"."""
+    text = str(value)
+    shown = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+    return bad_request(f"Invalid input for field/attribute {field}. Value: '{shown}'. Value should be {expected}.")
+
+
+def missing_field(field: str) -> falcon.HTTPError:
+    """400: an attribute that must be given."""
+    return bad_request(f"Invalid input for field/attribute {field}. Value: 'None'. Mandatory field missing.")
+
+
+def invalid_option(value: object, option: str) -> falcon.HTTPError:
+    """400: not one of the words that an option takes."""
+    return bad_request(f"{value} is not a valid option for {option}")
+
+
+def not_found(title: str, resource_id: str) -> falcon.HTTPError:
+    """404: the object of the request, or one it names, is not there."""
+    return falcon.HTTPError(falcon.HTTP_404, description=f"{title} {resource_id} not found.")
+
+
+def invalid_subresource(title: str, resource_id: str) -> falcon.HTTPError:
+    """400: an object of another service that the request names is not there."""
+    return bad_request(f"{title} {resource_id} not found.")
+
+
+def forbidden() -> falcon.HTTPError:
+    """403: who asks may not."""
+    return falcon.HTTPError(falcon.HTTP_403, description="Policy does not allow this request to be performed.")
+
+
+def conflict(text: str) -> falcon.HTTPError:
+    """409: it clashes with what is there."""
+    return falcon.HTTPError(falcon.HTTP_409, description=text)
+
+
+def immutable(title: str, resource_id: str) -> falcon.HTTPError:
+    """409: the object is being deleted."""
+    return conflict(f"{title} {resource_id} is immutable and cannot be updated.")
+
+
+def unsupported(option: str) -> falcon.HTTPError:
+    """501: good Octavia, but not something this provider can do yet."""
+    return falcon.HTTPError(
+        falcon.HTTP_501,
+        description=f"Provider 'amphora' does not support a requested option: {option} is not yet supported",
+    )
+
+
+def unavailable(text: str) -> falcon.HTTPError:
+    """503: not the request's fault, and trying again may help."""
+    return falcon.HTTPError(falcon.HTTP_503, description=text)
+
+
+def fault(status_code: int, text: str | None) -> dict[str, Any]:
+    """The body of an error."""
+    return {"faultcode": "Server" if status_code >= 500 else "Client", "faultstring": text, "debuginfo": None}
+
+
+def serialize(_req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    """Falcon's error serializer."""
+    text = error.description or _DEFAULTS.get(error.status_code, error.title)
+    resp.data = msgspec.json.encode(fault(error.status_code, text))
+    resp.content_type = falcon.MEDIA_JSON
+
+
+_DEFAULTS = {
+    404: "The resource could not be found.",
+    405: "The method is not allowed for this resource.",
+    406: "The answer could only be JSON, which the Accept header of the request does not allow.",
+}
+
+
+def _raise_immutable(_req: Any, _resp: Any, error: Immutable, _params: Any) -> None:
+    raise conflict(str(error))
+
+
+def _raise_network(_req: Any, _resp: Any, error: NetworkError, _params: Any) -> None:
+    if isinstance(error, AddressUnavailable):
+        raise conflict(str(error))
+    if isinstance(error, InvalidAddress):
+        raise bad_request(f"Validation failure: {error}")
+    raise unavailable(str(error))
+
+
+def _raise_database(req: falcon.Request, _resp: Any, error: Exception, _params: Any) -> None:
+    if isinstance(error, IntegrityError):
+        LOG.warning("%s lost to another request: %s", req.context.request_id, error)
+        raise conflict("Another request changed the same objects at the same time. Please try again.")
+    if isinstance(error, DataError):
+        LOG.warning("%s holds what the database cannot store: %s", req.context.request_id, error)
+        raise bad_request("A value of the request cannot be stored in the database.")
+    if isinstance(error, ProgrammingError):
+        raise _internal(req, error)
+    LOG.error("%s met a database that does not work: %s", req.context.request_id, error)
+    raise unavailable(f"The database {_trouble(error)}. Nothing was changed. Please try again later.")
+
+
+_TROUBLES = {
+    "full": "has no room left",
+    "no space": "has no room left",
+    "readonly": "cannot be written to",
+    "read-only": "cannot be written to",
+    "locked": "is busy",
+    "deadlock": "is busy",
+    "timeout": "is busy",
+}
+
+
+def _trouble(error: Exception) -> str:
+    text = str(getattr(error, "orig", None) or error).lower()
+    return next((sentence for word, sentence in _TROUBLES.items() if word in text), "cannot be reached")
+
+
+def _internal(req: falcon.Request, error: Exception) -> falcon.HTTPError:
+    LOG.error("%s failed in a way that nobody foresaw", req.context.request_id, exc_info=error)
+    text = f"Unexpected error. The log of the API has its cause under {req.context.request_id}."
+    return falcon.HTTPError(falcon.HTTP_500, description=text)
+
+
+def _raise_internal(req: falcon.Request, _resp: Any, error: Exception, _params: Any) -> None:
+    raise _internal(req, error)
+
+
+def register(app: falcon.App[Any, Any]) -> None:
+    """Have every error of an application answered in this shape."""
+    app.set_error_serializer(serialize)
+    app.add_error_handler(Exception, _raise_internal)
+    app.add_error_handler(Immutable, _raise_immutable)
+    app.add_error_handler(NetworkError, _raise_network)
+    app.add_error_handler(DBAPIError, _raise_database)
+    app.add_error_handler(TimeoutError, _raise_database)

@@ -1,0 +1,120 @@
+"""The kinds of scalar values that requests are made of.
+
+msgspec checks types and ranges; what it cannot know stands in ``Meta.extra`` (``parse``: returns the canonical form, or
+raises ValueError). ``Meta.description`` completes "Value should be ..." in errors.
+"""
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+
+def parse_uuid(value: str) -> str:
+    """The usual spelling of a UUID (RFC 9562). Raises ValueError."""
+    return str(uuid.UUID(value))
+
+
+def parse_address(value: str) -> str:
+    """The canonical spelling of an IPv4 or IPv6 address. Raises ValueError."""
+    address = ipaddress.ip_address(value)
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        raise ValueError("an address with a zone means something on one host only")
+    return str(address)
+
+
+def parse_cidr(value: str) -> str:
+    """A range of addresses with its host bits zeroed. Raises ValueError."""
+    return str(ipaddress.ip_network(value, strict=False))
+
+
+def _matching(pattern: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def parse(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(value)
+        return value
+
+    return parse
+
+
+def _one_of(*values: float) -> Callable[[float], float]:
+    def parse(value: float) -> float:
+        if value not in values:
+            raise ValueError(value)
+        return value
+
+    return parse
+
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+Name = Annotated[str, Meta(max_length=255, description="text of at most 255 characters")]
+Reference = Annotated[str, Meta(max_length=255, description="a reference of at most 255 characters")]
+Project = Annotated[str, Meta(min_length=1, max_length=36, description="a project id of 1 to 36 characters")]
+Tag = Annotated[str, Meta(max_length=255, description="a tag of at most 255 characters")]
+Uuid = Annotated[str, Meta(description="a UUID", extra={"parse": parse_uuid})]
+Address = Annotated[str, Meta(description="an IPv4 or IPv6 address", extra={"parse": parse_address})]
+Cidr = Annotated[str, Meta(description="a range of addresses such as 192.0.2.0/24", extra={"parse": parse_cidr})]
+Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
+Weight = Annotated[int, Meta(ge=0, le=256, description="a whole number from 0 to 256")]
+Retries = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 to 10")]
+Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number of seconds, 0 or more")]
+MaxAge = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number of seconds, 0 or more")]
+Milliseconds = Annotated[
+    int, Meta(ge=0, le=2_073_600_000, description="a whole number of milliseconds from 0 to 2073600000")
+]
+ConnectionLimit = Annotated[int, Meta(ge=-1, le=2**31 - 1, description="a whole number from -1 to 2147483647")]
+Persistence = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number of seconds, 0 or more")]
+UrlPath = Annotated[
+    str,
+    Meta(
+        max_length=255,
+        description="a URL path that begins with / (at most 255 characters of RFC 3986)",
+        extra={"parse": _matching(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*")},
+    ),
+]
+ExpectedCodes = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="one code (200), a list (200,202) or a range (200-204)",
+        extra={"parse": _matching(r"[0-9]{3}(\s*,\s*[0-9]{3})*|[0-9]{3}-[0-9]{3}")},
+    ),
+]
+HttpVersion = Annotated[float, Meta(description="1.0 or 1.1", extra={"parse": _one_of(1.0, 1.1)})]
+DomainName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        description="a domain name of 1 to 255 characters",
+        extra={"parse": _matching(rf"({_LABEL}\.)*{_LABEL}\.?")},
+    ),
+]
+Ciphers = Annotated[
+    str,
+    Meta(
+        max_length=2048,
+        description="a list of ciphers as OpenSSL writes it",
+        extra={"parse": _matching(r"[A-Za-z0-9\-+!:@=_.]+")},
+    ),
+]
+CookieName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        description="a cookie's name without white space , ; and \\",
+        extra={"parse": _matching(r"[^\s,;\\]+")},
+    ),
+]
+InsertHeaders = Annotated[
+    dict[str, Name], Meta(description="an object whose values are texts of at most 255 characters")
+]
+TlsVersion = Literal["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+Alpn = Literal["h2", "http/1.1", "http/1.0"]

@@ -1,0 +1,183 @@
+"""Listeners: ``/listeners`` (reference, 1.7)."""
+
+import ipaddress
+from typing import Any
+
+import falcon
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lictor.api import errors, members, pools, supported
+from lictor.api.context import authorize, context_of
+from lictor.api.fields import changes
+from lictor.api.requests import ListenerInGraph, ListenerPost, ListenerPut
+from lictor.api.resource import Api, Change, Reader, answer, begin, begin_at, rule
+from lictor.api.views import LISTENERS, POOLS, Document
+from lictor.model import Listener, ListenerStatistics, Pool
+from lictor.model.changes import mark_deleted
+from lictor.model.queries import forget, statistics
+from lictor.model.rules import same_port_class
+from lictor.model.statuses import Provisioning
+
+_TIMEOUTS = ("timeout_client_data", "timeout_member_connect", "timeout_member_data", "timeout_tcp_inspect")
+_COLUMNS = (
+    "name", "description", "admin_state_up", "protocol", "protocol_port", "connection_limit",
+    "default_tls_container_ref", "sni_container_refs", "client_ca_tls_container_ref", "client_authentication",
+    "client_crl_container_ref", "insert_headers", *_TIMEOUTS, "allowed_cidrs", "tls_ciphers", "tls_versions",
+    "alpn_protocols", "hsts_max_age", "hsts_include_subdomains", "hsts_preload",
+)  # fmt: skip
+_HEADERS = (
+    "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-IP", "X-Client-IP", "X-Real-IP",
+)  # fmt: skip
+
+
+def timeouts(api: Api) -> dict[str, Any]:
+    """The timeouts, in milliseconds, of listeners that name none."""
+    options: Any = api.conf.haproxy_amphora
+    return {name: getattr(options, name) for name in _TIMEOUTS}
+
+
+def create(change: Change, wanted: ListenerInGraph, default_pool: Pool | None) -> Listener:
+    """Add a listener to a load balancer. Raises 400, 409 and 501."""
+    values = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not None}
+    supported.check("listener", values | {"l7policies": wanted.l7policies})
+    change.check_project(wanted.project_id)
+    values = timeouts(change.api) | values
+    _check(change, wanted.protocol, values)
+    _make_room(change, wanted.protocol, wanted.protocol_port)
+    listener = Listener(default_pool_id=default_pool.id if default_pool else None, **values)
+    if default_pool is not None:
+        pools.check_fit(listener, default_pool)
+    change.add(listener, wanted.tags)
+    return listener
+
+
+def _check(change: Change, protocol: str, values: dict[str, Any]) -> None:
+    _check_headers(protocol, values.get("insert_headers") or {})
+    if values.get("allowed_cidrs"):
+        values["allowed_cidrs"] = list(dict.fromkeys(values["allowed_cidrs"]))
+        _check_families(change, values["allowed_cidrs"])
+
+
+def _check_headers(protocol: str, headers: dict[str, str]) -> None:
+    for name in headers:
+        if name not in _HEADERS:
+            raise errors.invalid_option(name, "insert_headers")
+        if protocol != "HTTP":
+            raise errors.validation(f"insert_headers is not for listeners of protocol {protocol}.")
+
+
+def _check_families(change: Change, cidrs: list[str]) -> None:
+    vips = [change.load_balancer.vip_address, *(vip.ip_address for vip in change.load_balancer.additional_vips)]
+    families = {ipaddress.ip_address(vip).version for vip in vips if vip}
+    for cidr in cidrs:
+        if ipaddress.ip_network(cidr).version not in families:
+            raise errors.validation(f"allowed_cidrs: {cidr} is of another IP version than the VIP.")
+
+
+def _make_room(change: Change, protocol: str, port: int) -> None:
+    where = (Listener.load_balancer_id == change.load_balancer.id, Listener.protocol_port == port)
+    rivals = change.session.scalars(select(Listener).where(*where, Listener.protocol.in_(same_port_class(protocol))))
+    for there in rivals.all():
+        if there.provisioning_status != Provisioning.PENDING_DELETE:
+            raise errors.conflict(
+                f"Another Listener on this Load Balancer is already using protocol {there.protocol} "
+                f"and protocol_port {port}"
+            )
+        forget(change.session, there)
+
+
+class ListenerCollection(Reader):
+    """``/listeners``."""
+
+    view = LISTENERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List."""
+        self.list(req, resp)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Create."""
+        context = context_of(req)
+        wanted = self.api.parse(req, "listener_", "listener", ListenerPost)
+        if wanted.default_pool is not None:
+            members.check_outside(self.api, wanted.default_pool.members)
+
+        def work(session: Session) -> Document:
+            change = begin(self.api, session, context, rule(LISTENERS, "post"), wanted.loadbalancer_id)
+            listener = create(change, wanted, _default_pool(change, wanted))
+            session.flush()
+            return LISTENERS.show(session, listener.id)
+
+        self.respond(resp, self.api.write(work), falcon.HTTP_201)
+
+
+def _default_pool(change: Change, wanted: ListenerPost) -> Pool | None:
+    if wanted.default_pool is not None:
+        if wanted.default_pool_id is not None:
+            raise errors.validation("A listener has default_pool or default_pool_id, not both.")
+        return pools.create(change, wanted.default_pool)
+    return change.find(POOLS, Pool, wanted.default_pool_id) if wanted.default_pool_id else None
+
+
+class ListenerItem(Reader):
+    """``/listeners/{listener_id}``."""
+
+    view = LISTENERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, listener_id: str) -> None:
+        """Show."""
+        self.show(req, resp, listener_id)
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, listener_id: str) -> None:
+        """Change."""
+        listener_id, context = LISTENERS.identify(listener_id), context_of(req)
+        values = changes(self.api.parse(req, "listener_", "listener", ListenerPut), ListenerPost, timeouts(self.api))
+        supported.check("listener", values)
+
+        def work(session: Session) -> Document:
+            change, listener = begin_at(
+                self.api, session, context, rule(LISTENERS, "put"), LISTENERS, Listener, listener_id
+            )
+            _check(change, listener.protocol, values)
+            if values.get("default_pool_id"):
+                pools.check_fit(listener, change.find(POOLS, Pool, values["default_pool_id"]))
+            change.update(listener, dict(values))
+            session.flush()
+            return LISTENERS.show(session, listener_id)
+
+        self.respond(resp, self.api.write(work))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, listener_id: str) -> None:
+        """Delete; the pools stay."""
+        listener_id, context = LISTENERS.identify(listener_id), context_of(req)
+
+        def work(session: Session) -> None:
+            change, listener = begin_at(
+                self.api, session, context, rule(LISTENERS, "delete"), LISTENERS, Listener, listener_id
+            )
+            delete(change, listener)
+
+        self.api.write(work)
+        resp.status = falcon.HTTP_204
+
+
+def delete(change: Change, listener: Listener) -> None:
+    """Mark a listener, its L7 policies and their rules."""
+    for policy in listener.l7policies:
+        mark_deleted(change.load_balancer, policy, *policy.rules)
+    mark_deleted(change.load_balancer, listener)
+
+
+class ListenerStats(Reader):
+    """``/listeners/{listener_id}/stats``."""
+
+    view = LISTENERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, listener_id: str) -> None:
+        """What the listener carried so far."""
+        listener_id = LISTENERS.identify(listener_id)
+        with self.api.store.read() as session:
+            project_id = LISTENERS.show(session, listener_id)["project_id"]
+            authorize(context_of(req), rule(LISTENERS, "get_stats"), project_id)
+            answer(resp, {"stats": statistics(session, ListenerStatistics.listener_id, listener_id)})

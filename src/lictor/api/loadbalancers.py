@@ -1,0 +1,186 @@
+"""Load balancers: ``/loadbalancers`` (reference, 1.6)."""
+
+import falcon
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from lictor.api import errors, graph, members, supported, vips
+from lictor.api.context import Context, authorize, context_of
+from lictor.api.fields import boolean, changes, given
+from lictor.api.providers import resolve
+from lictor.api.requests import LoadBalancerPost, LoadBalancerPut
+from lictor.api.resource import Api, Change, Reader, answer, begin, rule
+from lictor.api.status import tree
+from lictor.api.views import LOAD_BALANCERS, Document
+from lictor.model import (
+    Child,
+    HealthMonitor,
+    L7Policy,
+    L7Rule,
+    Listener,
+    ListenerStatistics,
+    LoadBalancer,
+    Member,
+    Pool,
+    new_id,
+)
+from lictor.model.changes import begin_delete
+from lictor.model.queries import replace_tags, statistics
+from lictor.model.statuses import Provisioning
+
+_COLUMNS = ("name", "description", "admin_state_up")
+_BELOW: tuple[type[Child], ...] = (Listener, Pool, Member, HealthMonitor, L7Policy, L7Rule)
+
+
+class LoadBalancerCollection(Reader):
+    """``/loadbalancers``."""
+
+    view = LOAD_BALANCERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List."""
+        self.list(req, resp)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Create, with all that the request puts below; the answer is the full form."""
+        context = context_of(req)
+        wanted = self.api.parse(req, "load_balancer", "loadbalancer", LoadBalancerPost)
+        project_id = wanted.project_id or context.project_id
+        authorize(context, rule(LOAD_BALANCERS, "post"), project_id)
+        supported.check("loadbalancer", given(wanted))
+        provider = resolve(wanted.provider)
+        members.check_outside(self.api, graph.all_members(wanted))
+        self.respond(resp, _create(self.api, wanted, project_id, provider), falcon.HTTP_201)
+
+
+def _create(api: Api, wanted: LoadBalancerPost, project_id: str, provider: str) -> Document:
+    """The port first, then the rows: a port without rows is found by its name and collected."""
+    load_balancer_id = new_id()
+    vip = vips.claim(api.networking, wanted, load_balancer_id, project_id)
+
+    def work(session: Session) -> Document:
+        _check_port_free(session, vip)
+        load_balancer = LoadBalancer(
+            id=load_balancer_id,
+            project_id=project_id,
+            provider=provider,
+            topology=api.conf.controller_worker.loadbalancer_topology,
+            generation=1,
+            **vip.columns(),
+            **{name: getattr(wanted, name) for name in _COLUMNS},
+        )
+        session.add(load_balancer)
+        session.flush()
+        replace_tags(session, load_balancer_id, load_balancer_id, wanted.tags)
+        graph.create(Change(api, session, load_balancer), wanted)
+        session.flush()
+        return graph.show(session, load_balancer_id)
+
+    try:
+        return api.write(work)
+    except Exception:
+        if _is_absent(api, load_balancer_id):
+            vips.release(api.networking, vip)
+        raise
+
+
+def _check_port_free(session: Session, vip: vips.Vip) -> None:
+    used = session.scalar(select(LoadBalancer.id).where(LoadBalancer.vip_port_id == vip.port.id))
+    if used is not None:
+        raise errors.conflict(f"Port {vip.port.id} is the VIP of load balancer {used} already.")
+
+
+def _is_absent(api: Api, load_balancer_id: str) -> bool:
+    # A database that was lost at COMMIT may have committed: without knowing better, the port stays.
+    try:
+        with api.store.read() as session:
+            return session.get(LoadBalancer, load_balancer_id) is None
+    except SQLAlchemyError:
+        return False
+
+
+class LoadBalancerItem(Reader):
+    """``/loadbalancers/{load_balancer_id}``."""
+
+    view = LOAD_BALANCERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
+        """Show."""
+        self.show(req, resp, load_balancer_id)
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
+        """Change."""
+        load_balancer_id, context = LOAD_BALANCERS.identify(load_balancer_id), context_of(req)
+        wanted = self.api.parse(req, "load_balancer", "loadbalancer", LoadBalancerPut)
+        values = changes(wanted, LoadBalancerPost, {})
+        vips.check_extras(values.get("vip_qos_policy_id"), values.get("vip_sg_ids"))
+
+        def work(session: Session) -> Document:
+            change = begin(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
+            for name, value in values.items():
+                if name != "tags":
+                    setattr(change.load_balancer, name, value)
+            if "tags" in values:
+                change.tag(load_balancer_id, values["tags"])
+            session.flush()
+            return LOAD_BALANCERS.show(session, load_balancer_id)
+
+        self.respond(resp, self.api.write(work))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
+        """Delete; with ``cascade`` all that is below as well."""
+        load_balancer_id, context = LOAD_BALANCERS.identify(load_balancer_id), context_of(req)
+        cascade = boolean(str(req.params.get("cascade", ""))) or False
+        self.api.write(lambda session: _delete(session, context, load_balancer_id, cascade))
+        resp.status = falcon.HTTP_204
+
+
+def _delete(session: Session, context: Context, load_balancer_id: str, cascade: bool) -> None:
+    load_balancer = begin_delete(session, load_balancer_id)
+    if load_balancer is None:
+        raise LOAD_BALANCERS.not_found(load_balancer_id)
+    authorize(context, rule(LOAD_BALANCERS, "delete"), load_balancer.project_id)
+    if not cascade and _has_children(session, load_balancer_id):
+        raise errors.validation(f"Cannot delete Load Balancer {load_balancer_id} - it has children")
+    values = {"provisioning_status": Provisioning.PENDING_DELETE, "generation": load_balancer.generation}
+    for table in _BELOW:
+        session.execute(update(table).where(table.load_balancer_id == load_balancer_id).values(**values))
+
+
+def _has_children(session: Session, load_balancer_id: str) -> bool:
+    def left(table: type[Child]) -> bool:
+        mine = select(table.id).where(table.load_balancer_id == load_balancer_id)
+        return session.scalar(mine.where(table.provisioning_status != Provisioning.PENDING_DELETE).limit(1)) is not None
+
+    return left(Listener) or left(Pool)
+
+
+class LoadBalancerStats(Reader):
+    """``/loadbalancers/{load_balancer_id}/stats``."""
+
+    view = LOAD_BALANCERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
+        """What all listeners carried so far."""
+        load_balancer_id = LOAD_BALANCERS.identify(load_balancer_id)
+        with self.api.store.read() as session:
+            project_id = LOAD_BALANCERS.show(session, load_balancer_id)["project_id"]
+            authorize(context_of(req), rule(LOAD_BALANCERS, "get_stats"), project_id)
+            answer(resp, {"stats": statistics(session, ListenerStatistics.load_balancer_id, load_balancer_id)})
+
+
+class LoadBalancerStatus(Reader):
+    """``/loadbalancers/{load_balancer_id}/status`` and ``/statuses``."""
+
+    view = LOAD_BALANCERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
+        """The statuses of the whole tree."""
+        load_balancer_id = LOAD_BALANCERS.identify(load_balancer_id)
+        with self.api.store.read() as session:
+            load_balancer = session.get(LoadBalancer, load_balancer_id)
+            if load_balancer is None:
+                raise LOAD_BALANCERS.not_found(load_balancer_id)
+            authorize(context_of(req), rule(LOAD_BALANCERS, "get_status"), load_balancer.project_id)
+            answer(resp, {"statuses": {"loadbalancer": tree(session, load_balancer)}})

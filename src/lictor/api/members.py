@@ -1,0 +1,226 @@
+"""Members: ``/pools/{pool}/members`` (reference, 1.9)."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import falcon
+from msgspec import UNSET
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lictor.api import body, errors
+from lictor.api.context import authorize, context_of
+from lictor.api.fields import boolean, changes
+from lictor.api.requests import MemberInBatch, MemberInGraph, MemberPost, MemberPut
+from lictor.api.resource import Api, Change, Reader, begin_at, rule
+from lictor.api.views import MEMBERS, POOLS, Document
+from lictor.model import Member, Pool
+from lictor.model.changes import mark_deleted
+from lictor.model.queries import forget, tags_of
+from lictor.model.statuses import Operating, Provisioning
+
+_COLUMNS = (
+    "name", "admin_state_up", "address", "protocol_port", "weight", "backup", "subnet_id", "monitor_address",
+    "monitor_port",
+)  # fmt: skip
+
+Asked = MemberInGraph | MemberInBatch
+Key = tuple[str, int]
+"""Address and port: one member of a pool has each."""
+
+
+def check_outside(api: Api, members: Iterable[Asked]) -> None:
+    """Check what other services know of: before the transaction, as they may be slow. Raises 400 and 404."""
+    reserved = api.conf.networking.reserved_ips
+    subnets = set()
+    for member in members:
+        if member.address in reserved:
+            raise errors.invalid_option(member.address, "member address")
+        if member.request_sriov:
+            raise errors.bad_request("The load balancer flavor does not allow SR-IOV member ports.")
+        if member.subnet_id not in (None, UNSET):
+            subnets.add(str(member.subnet_id))
+    for subnet_id in sorted(subnets):
+        if api.networking.subnet(subnet_id) is None:
+            raise errors.not_found("Subnet", subnet_id)
+
+
+def create(change: Change, pool: Pool, wanted: Asked, taken: dict[Key, Member], *, in_graph: bool = False) -> Member:
+    """Add a member to a pool, and to ``taken``, which holds those in its way. Raises 400 and 409.
+
+    In a graph, the pool's monitor makes no difference to the first operating status (reference, 3.3).
+    """
+    change.check_project(wanted.project_id)
+    _check_no_loop(change, wanted.address)
+    _make_room(change, wanted, taken)
+    asked = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not UNSET}
+    monitored = not in_graph and _is_monitored(pool)
+    status = Operating.OFFLINE if monitored else Operating.NO_MONITOR
+    member = Member(pool_id=pool.id, operating_status=status, **asked)
+    change.add(member, [] if wanted.tags is UNSET else wanted.tags)
+    taken[_key(wanted)] = member
+    return member
+
+
+def _key(member: Asked | Member) -> Key:
+    return member.address, member.protocol_port
+
+
+def _check_no_loop(change: Change, address: str) -> None:
+    vips = [change.load_balancer.vip_address, *(vip.ip_address for vip in change.load_balancer.additional_vips)]
+    if address in vips:
+        raise errors.validation(f"Member address {address} is the VIP of its own load balancer, which would be a loop.")
+
+
+def _make_room(change: Change, wanted: Asked, taken: dict[Key, Member]) -> None:
+    there = taken.get(_key(wanted))
+    if there is None:
+        return
+    if there.provisioning_status != Provisioning.PENDING_DELETE:
+        raise errors.conflict(
+            f"Another member on this pool is already using ip {wanted.address} on protocol_port {wanted.protocol_port}"
+        )
+    forget(change.session, there)
+
+
+def _is_monitored(pool: Pool) -> bool:
+    monitor = pool.health_monitor
+    return monitor is not None and monitor.provisioning_status != Provisioning.PENDING_DELETE
+
+
+class MemberCollection(Reader):
+    """``/pools/{pool_id}/members``."""
+
+    view = MEMBERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, pool_id: str) -> None:
+        """List."""
+        pool_id = POOLS.identify(pool_id)
+        with self.api.store.read() as session:
+            project_id = session.scalar(select(Pool.project_id).where(Pool.id == pool_id))
+        if project_id is None:
+            raise POOLS.not_found(pool_id)
+        authorize(context_of(req), rule(MEMBERS, "get_all"), project_id)
+        self.list(req, resp, Member.pool_id == pool_id)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, pool_id: str) -> None:
+        """Create."""
+        pool_id, context = POOLS.identify(pool_id), context_of(req)
+        wanted = self.api.parse(req, "member_", "member", MemberPost)
+        check_outside(self.api, [wanted])
+
+        def work(session: Session) -> Document:
+            change, pool = begin_at(self.api, session, context, rule(MEMBERS, "post"), POOLS, Pool, pool_id)
+            there = select(Member).where(Member.pool_id == pool.id, Member.address == wanted.address)
+            member = create(change, pool, wanted, {_key(row): row for row in session.scalars(there)})
+            change.touch_users(pool)
+            session.flush()
+            return MEMBERS.show(session, member.id)
+
+        self.respond(resp, self.api.write(work), falcon.HTTP_201)
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, pool_id: str) -> None:
+        """Make these the members of the pool, or with ``additive_only`` see that these are among them."""
+        pool_id, context = POOLS.identify(pool_id), context_of(req)
+        additive = boolean(str(req.params.get("additive_only", ""))) or False
+        wanted = body.parse_list(req, self.api.body_limit, "members_", "members", MemberInBatch)
+        check_outside(self.api, wanted)
+
+        def work(session: Session) -> None:
+            change, pool = begin_at(self.api, session, context, rule(MEMBERS, "put"), POOLS, Pool, pool_id)
+            if not _replace(change, pool, wanted, additive):
+                raise _NothingToDo
+            change.touch_users(pool)
+
+        with contextlib.suppress(_NothingToDo):
+            self.api.write(work)
+        resp.status = falcon.HTTP_202
+
+
+class _NothingToDo(Exception):
+    """All is as asked: the transaction is rolled back, so that the load balancer is not reported PENDING_UPDATE."""
+
+
+def _replace(change: Change, pool: Pool, wanted: list[MemberInBatch], additive: bool) -> bool:
+    """Returns whether anything changes."""
+    taken = {_key(member): member for member in pool.members}
+    old = {key: row for key, row in taken.items() if row.provisioning_status != Provisioning.PENDING_DELETE}
+    tags = tags_of(change.session, [member.id for member in old.values()])
+    named = _named_once(wanted, old)
+    gone = [] if additive else [member for key, member in old.items() if key not in named]
+    changed = bool(gone)
+    for key, each in named.items():
+        if key not in old:
+            create(change, pool, each, taken)
+            changed = True
+        else:
+            changed = _refresh(change, old[key], each, tags.get(old[key].id, [])) or changed
+    mark_deleted(change.load_balancer, *gone)
+    return changed
+
+
+def _named_once(wanted: list[MemberInBatch], old: dict[Key, Member]) -> dict[Key, MemberInBatch]:
+    named: dict[Key, MemberInBatch] = {}
+    for each in wanted:
+        if _key(each) in named:
+            text = f"Member {each.address} on protocol_port {each.protocol_port} is named more than once in the request"
+            raise errors.validation(text) if _key(each) in old else errors.conflict(text)
+        named[_key(each)] = each
+    return named
+
+
+def _refresh(change: Change, member: Member, wanted: MemberInBatch, old_tags: list[str]) -> bool:
+    change.check_project(wanted.project_id)
+    asked = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not UNSET}
+    values: dict[str, Any] = {name: value for name, value in asked.items() if getattr(member, name) != value}
+    if wanted.tags is not UNSET and set(wanted.tags) != set(old_tags):
+        values["tags"] = wanted.tags
+    if values:
+        change.update(member, values)
+    return bool(values)
+
+
+class MemberItem(Reader):
+    """``/pools/{pool_id}/members/{member_id}``."""
+
+    view = MEMBERS
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, pool_id: str, member_id: str) -> None:
+        """Show."""
+        self._check_path(pool_id, member_id)
+        self.show(req, resp, member_id)
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, pool_id: str, member_id: str) -> None:
+        """Change."""
+        member_id, context = self._check_path(pool_id, member_id), context_of(req)
+        values = changes(self.api.parse(req, "member_", "member", MemberPut), MemberPost, {})
+
+        def work(session: Session) -> Document:
+            change, member = begin_at(self.api, session, context, rule(MEMBERS, "put"), MEMBERS, Member, member_id)
+            change.update(member, dict(values))
+            change.touch_users(member.pool)
+            session.flush()
+            return MEMBERS.show(session, member_id)
+
+        self.respond(resp, self.api.write(work))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, pool_id: str, member_id: str) -> None:
+        """Delete."""
+        member_id, context = self._check_path(pool_id, member_id), context_of(req)
+
+        def work(session: Session) -> None:
+            change, member = begin_at(self.api, session, context, rule(MEMBERS, "delete"), MEMBERS, Member, member_id)
+            mark_deleted(change.load_balancer, member)
+            change.touch_users(member.pool)
+
+        self.api.write(work)
+        resp.status = falcon.HTTP_204
+
+    def _check_path(self, pool_id: str, member_id: str) -> str:
+        pool_id, member_id = POOLS.identify(pool_id), MEMBERS.identify(member_id)
+        with self.api.store.read() as session:
+            found = session.scalar(select(func.count()).where(Member.id == member_id, Member.pool_id == pool_id))
+        if not found:
+            raise MEMBERS.not_found(member_id)
+        return member_id

@@ -1,0 +1,49 @@
+"""What happens to every request and answer, whatever it is about."""
+
+import logging
+import re
+from typing import Any
+
+import falcon
+
+from lictor.model import new_id
+
+LOG = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
+
+
+class RequestId:
+    """Gives each request an id, and says it in the answer, as oslo.middleware does.
+
+    An id that the caller sends names the whole operation that this request is one of: it goes into the log beside
+    ours, if it has the form of one, and never takes its place.
+    """
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Choose the id."""
+        req.context.request_id = f"req-{new_id()}"
+        sent = req.get_header("X-Openstack-Request-Id") or ""
+        req.context.global_request_id = sent if _REQUEST_ID.fullmatch(sent) else None
+
+    def process_response(self, req: falcon.Request, resp: falcon.Response, _resource: object, _ok: bool) -> None:
+        """Say it, and log what was asked and answered."""
+        resp.set_header("x-openstack-request-id", req.context.request_id)
+        known_as = req.context.global_request_id or "-"
+        LOG.info("%s %s %s %s -> %s", req.context.request_id, known_as, req.method, req.path, resp.status_code)
+
+
+class JsonOnly:
+    """Every answer is JSON: callers who do not take that get 406; a path may end in ``.json`` to say so."""
+
+    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
+        """Check the Accept header and take the suffix off."""
+        if req.path != "/healthcheck" and req.accept and not req.client_accepts_json:
+            raise falcon.HTTPNotAcceptable()
+        if req.path.endswith(".json"):
+            req.path = req.path.removesuffix(".json")
+
+
+def chain(authentication: Any) -> list[Any]:
+    """The middleware in the order in which a request meets it."""
+    return [RequestId(), authentication, JsonOnly()]

@@ -1,0 +1,146 @@
+"""The few questions that the stock CLI asks of Neutron and Keystone, which a standalone deployment answers itself.
+
+``--vip-subnet-id private-subnet`` makes the CLI ask ``/v2.0/subnets?id=`` and ``?name=``, ``--project`` makes it ask
+``/projects`` (reference, 8.2). What is not there (QoS policies, security groups) answers with empty lists.
+"""
+
+import dataclasses
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import falcon
+from sqlalchemy import select
+
+from lictor.api import errors, listing
+from lictor.api.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, context_of
+from lictor.api.resource import Api, answer
+from lictor.drivers.network.base import Network, Port, Subnet
+from lictor.model import LoadBalancer
+
+Document = dict[str, Any]
+_PAGING = frozenset({"limit", "marker", "fields", "sort_key", "sort_dir", "page_reverse"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of object: how its collection is called in paths and in bodies, and where the objects come from."""
+
+    path: str
+    single: str
+    plural: str
+    title: str
+    objects: Callable[[Api, falcon.Request], list[Document]]
+
+
+class Collection:
+    """A list; every attribute can be filtered by."""
+
+    def __init__(self, api: Api, kind: Kind) -> None:
+        self._api, self._kind = api, kind
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List."""
+        objects = self._kind.objects(self._api, req)
+        wanted = {name: req.get_param_as_list(name) or [""] for name in req.params if name not in _PAGING}
+        found = [each for each in objects if all(str(each.get(name, "")) in wanted[name] for name in wanted)]
+        fields = req.get_param_as_list("fields") or []
+        answer(resp, {self._kind.plural: [listing.select_fields(each, fields) for each in found]})
+
+
+class Item:
+    """One object."""
+
+    def __init__(self, api: Api, kind: Kind) -> None:
+        self._api, self._kind = api, kind
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, object_id: str) -> None:
+        """Show."""
+        for each in self._kind.objects(self._api, req):
+            if each["id"] == object_id:
+                return answer(resp, {self._kind.single: each})
+        raise errors.not_found(self._kind.title, object_id)
+
+
+def _subnets(api: Api, _req: falcon.Request) -> list[Document]:
+    return [_subnet(each) for each in api.networking.subnets()]
+
+
+def _subnet(each: Subnet) -> Document:
+    return {
+        "id": each.id,
+        "name": each.name,
+        "network_id": each.network_id,
+        "cidr": each.cidr,
+        "ip_version": ipaddress.ip_network(each.cidr).version,
+        "gateway_ip": each.gateway_ip or None,
+        "allocation_pools": [{"start": start, "end": end} for start, end in each.allocation_pools],
+        "enable_dhcp": False,
+        **_project(each.project_id),
+    }
+
+
+def _networks(api: Api, _req: falcon.Request) -> list[Document]:
+    return [_network(each) for each in api.networking.networks()]
+
+
+def _network(each: Network) -> Document:
+    return {
+        "id": each.id,
+        "name": each.name,
+        "mtu": each.mtu,
+        "subnets": list(each.subnet_ids),
+        "status": "ACTIVE",
+        "admin_state_up": True,
+        "shared": True,
+        **_project(each.project_id),
+    }
+
+
+def _ports(api: Api, _req: falcon.Request) -> list[Document]:
+    return [_port(each) for each in api.networking.ports()]
+
+
+def _port(each: Port) -> Document:
+    return {
+        "id": each.id,
+        "name": each.name,
+        "network_id": each.network_id,
+        "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address}],
+        "mac_address": each.mac_address,
+        "device_id": each.device_id,
+        "device_owner": each.device_owner,
+        "status": "ACTIVE",
+        "admin_state_up": True,
+        **_project(each.project_id),
+    }
+
+
+def _project(project_id: str) -> Document:
+    return {"project_id": project_id, "tenant_id": project_id}
+
+
+def _nothing(_api: Api, _req: falcon.Request) -> list[Document]:
+    return []
+
+
+def _projects(api: Api, req: falcon.Request) -> list[Document]:
+    """Every project that has a load balancer, the caller's, and the default one; only that has a name of its own."""
+    with api.store.read() as session:
+        used = session.scalars(select(LoadBalancer.project_id).distinct()).all()
+    others = {context_of(req).project_id, *used} - {DEFAULT_PROJECT}
+    return [_identity(DEFAULT_PROJECT, DEFAULT_PROJECT_NAME), *(_identity(each, each) for each in sorted(others))]
+
+
+def _identity(project_id: str, name: str) -> Document:
+    return {"id": project_id, "name": name, "enabled": True, "domain_id": "default", "links": {}}
+
+
+NETWORK_KINDS = (
+    Kind("subnets", "subnet", "subnets", "Subnet", _subnets),
+    Kind("networks", "network", "networks", "Network", _networks),
+    Kind("ports", "port", "ports", "Port", _ports),
+    Kind("qos/policies", "policy", "policies", "QoS policy", _nothing),
+    Kind("security-groups", "security_group", "security_groups", "Security group", _nothing),
+)
+PROJECTS = Kind("projects", "project", "projects", "Project", _projects)

@@ -1,0 +1,48 @@
+"""What Octavia's API knows and Lictor's data plane does not do yet: refused with 501, never accepted and ignored.
+
+The one list of it. Whoever makes the data plane do something takes its word out of here.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lictor.api import errors
+
+NOT_YET_VALUES: Final[dict[str, dict[str, frozenset[str]]]] = {
+    "listener": {"protocol": frozenset({"TERMINATED_HTTPS", "UDP", "SCTP", "PROMETHEUS"})},
+    "pool": {"protocol": frozenset({"UDP", "SCTP"}), "lb_algorithm": frozenset({"SOURCE_IP_PORT"})},
+    "healthmonitor": {"type": frozenset({"UDP-CONNECT", "SCTP"})},
+}
+"""Values that are refused, by kind of object and attribute."""
+
+NOT_YET_ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
+    "loadbalancer": frozenset({"additional_vips", "flavor_id", "availability_zone"}),
+    "listener": frozenset(
+        {
+            "default_tls_container_ref", "sni_container_refs", "client_ca_tls_container_ref", "client_authentication",
+            "client_crl_container_ref", "tls_ciphers", "tls_versions", "alpn_protocols", "hsts_max_age",
+            "hsts_include_subdomains", "hsts_preload", "l7policies",
+        }
+    ),
+    "pool": frozenset(
+        {
+            "tls_enabled", "tls_container_ref", "ca_tls_container_ref", "crl_container_ref", "tls_ciphers",
+            "tls_versions", "alpn_protocols",
+        }
+    ),
+}  # fmt: skip
+"""Attributes that are refused unless they say what they would say if left out."""
+
+_NOTHING: Final[tuple[Any, ...]] = (None, False, "NONE", [], {})
+
+
+def check(kind: str, values: Mapping[str, Any]) -> None:
+    """Raise 501 if these attributes of a ``kind`` of object ask for what is not there yet."""
+    for attribute, refused in NOT_YET_VALUES.get(kind, {}).items():
+        if values.get(attribute) in refused:
+            raise errors.unsupported(f"{kind} {attribute} {values[attribute]}")
+    for attribute in NOT_YET_ATTRIBUTES.get(kind, frozenset()):
+        value = values.get(attribute)
+        # hsts_max_age 0 is a setting, though it equals False.
+        if not any(value is nothing or (value == nothing and not isinstance(value, int)) for nothing in _NOTHING):
+            raise errors.unsupported(f"{kind} {attribute}")

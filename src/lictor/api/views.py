@@ -1,0 +1,257 @@
+"""What clients get: how the rows of each table are rendered (reference, 1.1 and 1.6 to 1.10).
+
+Rows are read as plain columns, and what hangs on them with one statement for each kind, however many there are: a page
+of a thousand load balancers costs five statements.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from lictor.api import errors
+from lictor.api.kinds import parse_uuid
+from lictor.model import (
+    AdditionalVip,
+    HealthMonitor,
+    L7Policy,
+    Listener,
+    LoadBalancer,
+    Member,
+    Pool,
+    Resource,
+)
+from lictor.model.queries import chunks, ids_by_parent, tags_of
+
+Document = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How one kind of object is named, read and shown.
+
+    ``columns`` are shown as they are; ``finish`` adds what other tables know; ``filters`` can only be asked for: each
+    makes a condition of a value.
+    """
+
+    model: type[Resource]
+    single: str
+    plural: str
+    title: str
+    rule: str
+    columns: Mapping[str, InstrumentedAttribute[Any]]
+    finish: Callable[[Session, list[Document]], None]
+    filters: Mapping[str, Callable[[str], ColumnElement[bool]]] = dataclasses.field(default_factory=dict)
+
+    def query(self) -> Select[Any]:
+        """Selects the columns, of all rows."""
+        return select(*self.columns.values())
+
+    def render(self, session: Session, query: Select[Any]) -> list[Document]:
+        """The documents of the rows that a query like ``query()`` finds."""
+        documents = [dict(zip(self.columns, row, strict=True)) for row in session.execute(query)]
+        if documents:
+            tags = tags_of(session, [document["id"] for document in documents])
+            for document in documents:
+                document["tenant_id"] = document["project_id"]
+                document["tags"] = tags.get(document["id"], [])
+            self.finish(session, documents)
+        return documents
+
+    def show(self, session: Session, resource_id: str) -> Document:
+        """The document of one row. Raises 404."""
+        documents = self.render(session, self.query().where(self.model.id == resource_id))
+        if not documents:
+            raise self.not_found(resource_id)
+        return documents[0]
+
+    def identify(self, text: str) -> str:
+        """The id that a path's segment names. Raises 404 if it cannot be one (reference, 1.4)."""
+        try:
+            return parse_uuid(text)
+        except ValueError:
+            raise self.not_found(text) from None
+
+    def not_found(self, resource_id: str) -> Exception:
+        """The error for an object that is not there."""
+        return errors.not_found(self.title, resource_id)
+
+    def immutable(self, resource_id: str) -> Exception:
+        """The error for an object that is being deleted."""
+        return errors.immutable(self.title, resource_id)
+
+
+def columns_of(model: type[Any], *names: str, **renamed: str) -> dict[str, InstrumentedAttribute[Any]]:
+    """The columns that all objects show, those of ``names``, and ``renamed`` ones (API name to column name)."""
+    common = ("id", "project_id", "name", "admin_state_up", "provisioning_status", "operating_status")
+    shown = {name: getattr(model, name) for name in (*common, "created_at", "updated_at", *names)}
+    return shown | {name: getattr(model, column) for name, column in renamed.items()}
+
+
+def only_ids(ids: Sequence[str]) -> list[dict[str, str]]:
+    """References to objects, as they stand in other objects."""
+    return [{"id": each} for each in ids]
+
+
+def _ids(documents: list[Document]) -> list[str]:
+    return [document["id"] for document in documents]
+
+
+def _up(document: Document) -> None:
+    document["loadbalancers"] = only_ids([document.pop("loadbalancer_id")])
+
+
+# --- load balancers --------------------------------------------------------------------------------------------------
+
+
+def _finish_loadbalancers(session: Session, documents: list[Document]) -> None:
+    ids = _ids(documents)
+    listeners = ids_by_parent(session, Listener.load_balancer_id, Listener.id, ids)
+    pools = ids_by_parent(session, Pool.load_balancer_id, Pool.id, ids)
+    vips = _additional_vips(session, ids)
+    for document in documents:
+        document["listeners"] = only_ids(listeners.get(document["id"], []))
+        document["pools"] = only_ids(pools.get(document["id"], []))
+        document["additional_vips"] = vips.get(document["id"], [])
+
+
+def _additional_vips(session: Session, ids: list[str]) -> dict[str, list[Document]]:
+    vip, found = AdditionalVip, dict[str, list[Document]]()
+    query = select(vip.load_balancer_id, vip.subnet_id, vip.ip_address, vip.port_id).order_by(vip.position)
+    for chunk in chunks(ids):
+        for row in session.execute(query.where(vip.load_balancer_id.in_(chunk))):
+            shown = {"subnet_id": row.subnet_id, "ip_address": row.ip_address, "port_id": row.port_id}
+            found.setdefault(row.load_balancer_id, []).append(shown)
+    return found
+
+
+LOAD_BALANCERS = View(
+    model=LoadBalancer,
+    single="loadbalancer",
+    plural="loadbalancers",
+    title="Load Balancer",
+    rule="loadbalancer",
+    columns=columns_of(
+        LoadBalancer, "description", "provider", "flavor_id", "availability_zone", "vip_address", "vip_subnet_id",
+        "vip_network_id", "vip_port_id", "vip_qos_policy_id", "vip_sg_ids", "vip_vnic_type",
+    ),
+    finish=_finish_loadbalancers,
+)  # fmt: skip
+
+
+# --- listeners -------------------------------------------------------------------------------------------------------
+
+
+def _finish_listeners(session: Session, documents: list[Document]) -> None:
+    policies = ids_by_parent(session, L7Policy.listener_id, L7Policy.id, _ids(documents))
+    for document in documents:
+        document["l7policies"] = only_ids(policies.get(document["id"], []))
+        _up(document)
+
+
+LISTENERS = View(
+    model=Listener,
+    single="listener",
+    plural="listeners",
+    title="Listener",
+    rule="listener",
+    columns=columns_of(
+        Listener, "description", "protocol", "protocol_port", "connection_limit", "default_pool_id",
+        "default_tls_container_ref", "sni_container_refs", "client_ca_tls_container_ref", "client_authentication",
+        "client_crl_container_ref", "insert_headers", "timeout_client_data", "timeout_member_connect",
+        "timeout_member_data", "timeout_tcp_inspect", "allowed_cidrs", "tls_ciphers", "tls_versions",
+        "alpn_protocols", "hsts_max_age", "hsts_include_subdomains", "hsts_preload",
+        loadbalancer_id="load_balancer_id",
+    ),
+    finish=_finish_listeners,
+    filters={"load_balancer_id": lambda value: Listener.load_balancer_id == value},
+)  # fmt: skip
+
+
+# --- pools -----------------------------------------------------------------------------------------------------------
+
+
+def _finish_pools(session: Session, documents: list[Document]) -> None:
+    ids = _ids(documents)
+    listeners = ids_by_parent(session, Listener.default_pool_id, Listener.id, ids)
+    members = ids_by_parent(session, Member.pool_id, Member.id, ids)
+    monitors = ids_by_parent(session, HealthMonitor.pool_id, HealthMonitor.id, ids)
+    for document in documents:
+        document["listeners"] = only_ids(listeners.get(document["id"], []))
+        document["members"] = only_ids(members.get(document["id"], []))
+        if document["id"] in monitors:
+            document["healthmonitor_id"] = monitors[document["id"]][0]
+        document["session_persistence"] = _persistence(document["session_persistence"])
+        _up(document)
+
+
+def _persistence(stored: Document | None) -> Document | None:
+    keys = ("type", "cookie_name", "persistence_timeout", "persistence_granularity")
+    return {key: stored.get(key) for key in keys} if stored else None
+
+
+def _has_listener(value: str) -> ColumnElement[bool]:
+    return exists().where(Listener.default_pool_id == Pool.id, Listener.id == value)
+
+
+POOLS = View(
+    model=Pool,
+    single="pool",
+    plural="pools",
+    title="Pool",
+    rule="pool",
+    columns=columns_of(
+        Pool, "description", "protocol", "lb_algorithm", "session_persistence", "tls_enabled", "tls_container_ref",
+        "ca_tls_container_ref", "crl_container_ref", "tls_ciphers", "tls_versions", "alpn_protocols",
+        loadbalancer_id="load_balancer_id",
+    ),
+    finish=_finish_pools,
+    filters={"load_balancer_id": lambda value: Pool.load_balancer_id == value, "listener_id": _has_listener},
+)  # fmt: skip
+
+
+# --- members and health monitors -------------------------------------------------------------------------------------
+
+
+def _finish_members(_session: Session, _documents: list[Document]) -> None:
+    """Members show nothing but their own columns."""
+
+
+MEMBERS = View(
+    model=Member,
+    single="member",
+    plural="members",
+    title="Member",
+    rule="member",
+    columns=columns_of(
+        Member, "address", "protocol_port", "weight", "backup", "subnet_id", "monitor_address", "monitor_port",
+        "vnic_type",
+    ),
+    finish=_finish_members,
+    filters={"pool_id": lambda value: Member.pool_id == value},
+)  # fmt: skip
+
+
+def _finish_monitors(_session: Session, documents: list[Document]) -> None:
+    for document in documents:
+        document["pools"] = only_ids([document.pop("pool_id")])
+
+
+MONITORS = View(
+    model=HealthMonitor,
+    single="healthmonitor",
+    plural="healthmonitors",
+    title="HealthMonitor",
+    rule="healthmonitor",
+    columns=columns_of(
+        HealthMonitor, "type", "delay", "timeout", "max_retries", "max_retries_down", "http_method", "url_path",
+        "expected_codes", "http_version", "domain_name", "pool_id",
+    ),
+    finish=_finish_monitors,
+    filters={
+        "loadbalancer_id": lambda value: HealthMonitor.load_balancer_id == value,
+        "load_balancer_id": lambda value: HealthMonitor.load_balancer_id == value,
+    },
+)  # fmt: skip

@@ -1,0 +1,127 @@
+"""The virtual IP: which port, subnet and network a load balancer's creation means (reference, 1.6 "VIP resolution")."""
+
+import dataclasses
+import ipaddress
+import logging
+
+from lictor.api import errors
+from lictor.api.requests import LoadBalancerPost
+from lictor.drivers.network.base import AddressUnavailable, NetworkError, Networking, Port, PortRequest, Subnet
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Vip:
+    """A port that is ours to use; ``owned`` if we made it, so that it goes with the load balancer."""
+
+    port: Port
+    owned: bool
+
+    def columns(self) -> dict[str, str | bool]:
+        """As they stand in the load balancer's row."""
+        return {
+            "vip_address": self.port.ip_address,
+            "vip_port_id": self.port.id,
+            "vip_subnet_id": self.port.subnet_id,
+            "vip_network_id": self.port.network_id,
+            "vip_port_owned": self.owned,
+        }
+
+
+def claim(networking: Networking, wanted: LoadBalancerPost, load_balancer_id: str, project_id: str) -> Vip:
+    """Find the port that is asked for, or make it. Raises 400, 409 and ``NetworkError``."""
+    check_extras(wanted.vip_qos_policy_id, wanted.vip_sg_ids)
+    if wanted.vip_port_id is not None:
+        return Vip(_given_port(networking, wanted.vip_port_id, wanted), owned=False)
+    subnets = _subnets(networking, wanted)
+    for subnet in subnets[:-1]:
+        try:
+            return Vip(_make(networking, subnet, wanted, load_balancer_id, project_id), owned=True)
+        except AddressUnavailable:
+            continue
+    return Vip(_make(networking, subnets[-1], wanted, load_balancer_id, project_id), owned=True)
+
+
+def check_extras(qos_policy_id: str | None, security_group_ids: list[str] | None) -> None:
+    """Raises 400 for QoS policies and security groups: none of them is there without Neutron."""
+    if qos_policy_id is not None:
+        raise errors.invalid_subresource("QoS policy", qos_policy_id)
+    if security_group_ids:
+        raise errors.invalid_subresource("Security group", security_group_ids[0])
+
+
+def release(networking: Networking, vip: Vip) -> None:
+    """Give back what ``claim`` made. What cannot be given back now is collected later, by its name."""
+    try:
+        if vip.owned:
+            networking.delete_port(vip.port.id)
+    except NetworkError as error:
+        LOG.warning("VIP port %s is left over, to be collected later: %s", vip.port.id, error)
+
+
+def _make(
+    networking: Networking, subnet: Subnet, wanted: LoadBalancerPost, load_balancer_id: str, project_id: str
+) -> Port:
+    return networking.create_port(
+        PortRequest(
+            name=f"octavia-lb-{load_balancer_id}",
+            subnet_id=subnet.id,
+            ip_address=wanted.vip_address or "",
+            device_id=f"lb-{load_balancer_id}",
+            project_id=project_id,
+        )
+    )
+
+
+def _given_port(networking: Networking, port_id: str, wanted: LoadBalancerPost) -> Port:
+    port = networking.port(port_id)
+    if port is None:
+        raise errors.invalid_subresource("Port", port_id)
+    if port.device_id:
+        raise errors.validation(f"VIP port {port_id} is already used by device {port.device_id}.")
+    for name, asked, has in (
+        ("vip_network_id", wanted.vip_network_id, port.network_id),
+        ("vip_subnet_id", wanted.vip_subnet_id, port.subnet_id),
+        ("vip_address", wanted.vip_address, port.ip_address),
+    ):
+        if asked not in (None, has):
+            raise errors.validation(f"{name} '{asked}' is not that of VIP port {port_id}, which is '{has}'.")
+    return port
+
+
+def _subnets(networking: Networking, wanted: LoadBalancerPost) -> list[Subnet]:
+    """The subnets that the address may come from, the best first; never none."""
+    if wanted.vip_subnet_id is not None:
+        return [_given_subnet(networking, wanted.vip_subnet_id, wanted.vip_network_id)]
+    if wanted.vip_network_id is not None:
+        return _subnets_of(networking, wanted.vip_network_id, wanted.vip_address)
+    raise errors.validation("VIP must contain one of: vip_port_id, vip_network_id, vip_subnet_id.")
+
+
+def _given_subnet(networking: Networking, subnet_id: str, network_id: str | None) -> Subnet:
+    subnet = networking.subnet(subnet_id)
+    if subnet is None:
+        raise errors.invalid_subresource("Subnet", subnet_id)
+    if network_id not in (None, subnet.network_id):
+        if networking.network(str(network_id)) is None:
+            raise errors.invalid_subresource("Network", str(network_id))
+        raise errors.validation(f"VIP subnet {subnet_id} is not on network {network_id}.")
+    return subnet
+
+
+def _subnets_of(networking: Networking, network_id: str, address: str | None) -> list[Subnet]:
+    network = networking.network(network_id)
+    if network is None:
+        raise errors.invalid_subresource("Network", network_id)
+    subnets = [subnet for subnet_id in network.subnet_ids if (subnet := networking.subnet(subnet_id))]
+    if address is not None:
+        subnets = [subnet for subnet in subnets if _holds(subnet, address)]
+    if not subnets:
+        what = f"holds the VIP address {address}" if address else "can give a VIP address"
+        raise errors.validation(f"No subnet of network {network_id} {what}.")
+    return sorted(subnets, key=lambda subnet: ipaddress.ip_network(subnet.cidr).version)
+
+
+def _holds(subnet: Subnet, address: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_network(subnet.cidr)
