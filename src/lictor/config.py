@@ -74,6 +74,10 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
         cfg.FloatOpt("health_check_interval", default=1.0, min=0.1, help="Seconds between looks for silent amphorae."),
     ],
+    "house_keeping": [
+        cfg.FloatOpt("cleanup_interval", default=30.0, min=0.1, help="Seconds between looks for what nobody owns."),
+        cfg.FloatOpt("orphan_expiry_age", default=60.0, min=0.0, help="Seconds before what nobody owns is removed."),
+    ],
     "certificates": [
         cfg.IntOpt(
             "cert_validity_time", default=3650 * 86400, min=60, help="Seconds an amphora's certificate is good for."

@@ -5,6 +5,7 @@ import pytest
 from lictor import config
 from lictor.drivers.compute.netns import NetnsCompute
 from lictor.drivers.network.local import LocalNetwork
+from lictor.model import schema
 from lictor.model.store import Store
 from tests.lab.deployment import Deployment, world
 from tests.lab.web import WebServers
@@ -33,9 +34,11 @@ def deployment(tmp_path):
 
 
 @pytest.fixture
-def web(deployment):
+def web(deployment, tmp_path):
     """Two small web servers on the deployment's network; they need its bridges, which `lictor up` then finds made."""
     conf = config.load([str(deployment.config)], lictor__state_dir=str(deployment.state_dir))
-    NetnsCompute(conf, LocalNetwork(conf, Store("sqlite://"))).prepare()
+    store = Store(f"sqlite:///{tmp_path}/empty.db")
+    schema.upgrade(store)
+    NetnsCompute(conf, LocalNetwork(conf, store)).prepare()
     with WebServers(deployment.state_dir, names=["web1", "web2"]) as servers:
         yield servers

@@ -1,6 +1,7 @@
 """kill -9 of an agent, of haproxy, and of a whole amphora: the world heals by itself, within seconds."""
 
 import os
+import pathlib
 import signal
 
 import pytest
@@ -79,7 +80,7 @@ def kill_amphora(deployment):
     """End the amphora's process 1, and with it everything in its process namespace."""
     agents = pids("lictor-agent")
     assert agents
-    parents = {int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1]) for pid in agents}
+    parents = {int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in agents}
     for pid in (parents - agents) - {1, deployment.process.pid}:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: not pids("lictor-agent") & agents, 5, "the amphora's processes are gone")

@@ -18,7 +18,9 @@ from lictor.cli.refusal import Refusal
 from lictor.cli.server import ApiServer
 from lictor.cli.statedir import StateDir
 from lictor.cli.stopping import Service, running, stop_signals
+from lictor.control import lease
 from lictor.control.health import HealthManager, PortTakenError
+from lictor.control.housekeeping import Housekeeper
 from lictor.control.worker import Workers
 from lictor.drivers.compute.netns import HostNotReady
 from lictor.drivers.network.local import BadNetworkConfiguration
@@ -50,12 +52,15 @@ def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) 
     try:
         compute.prepare()
         authority, secret = Authority.open(state.path / "pki"), open_secret(state.path)
+        # The lock on the state directory says that we are alone: a predecessor that was killed holds nothing any more.
+        lease.forfeit_all(store)
         workers = Workers(conf, store, compute, networking, authority, secret)
         health = HealthManager(conf, store, secret, workers.wake)
     except (HostNotReady, BadNetworkConfiguration, PortTakenError, Unusable) as error:
         raise Refusal(str(error)) from None
     api = ApiServer(conf, create_app(conf, store, networking, workers.wake), broken)
-    return [health, workers, api]
+    housekeeper = Housekeeper(conf, store, compute, networking)
+    return [health, workers, housekeeper, api]
 
 
 def announcement(conf: cfg.ConfigOpts, openrc: pathlib.Path) -> str:

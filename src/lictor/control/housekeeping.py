@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 
+from oslo_config import cfg
 from sqlalchemy import select
 
 from lictor.drivers.compute.base import Compute
@@ -20,14 +21,14 @@ LOG = logging.getLogger(__name__)
 
 
 class Housekeeper:
-    """One thread. ``grace`` is how long (seconds) a thing must have been nobody's before it is removed."""
+    """One thread that looks every ``[house_keeping] cleanup_interval`` seconds."""
 
-    def __init__(self, store: Store, compute: Compute, networking: Networking, interval: float, grace: float) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, store: Store, compute: Compute, networking: Networking) -> None:
         self._store = store
         self._compute = compute
         self._networking = networking
-        self._interval = interval
-        self._grace = grace
+        self._interval = conf.house_keeping.cleanup_interval
+        self._grace = conf.house_keeping.orphan_expiry_age
         self._first_seen: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
