@@ -14,8 +14,9 @@ import tempfile
 import time
 
 from tests.lab.deployment import Deployment, eventually, http_get, world
-from tests.lab.web import Web
+from tests.lab.web import WebServers
 
+SERVERS = ["web1", "web2"]
 REQUESTS = 10
 TOO_LONG = 60
 """Seconds after which a command is taken as hanging."""
@@ -62,15 +63,14 @@ def show(deployment: Deployment) -> tuple[float, Answers]:
     say("Lictor starts: API, workers and health manager in one process")
     print(f"$ lictor up --state-dir {deployment.state_dir} &", flush=True)
     deployment.start()
-    with Web(deployment.state_dir, count=2) as web:
-        addresses = [server.address for server in web.servers]
-        say("The stock client makes a load balancer for two web servers")
-        for command in COMMANDS.format(*addresses).strip().splitlines():
+    with WebServers(deployment.state_dir, names=SERVERS) as web:
+        say(f"The stock client makes a load balancer for two web servers, {' and '.join(SERVERS)}")
+        for command in COMMANDS.format(*web.addresses).strip().splitlines():
             print(type_in(deployment, command))
         vip = type_in(deployment, "openstack loadbalancer show -f value -c vip_address test_1").strip()
         say(f"{REQUESTS} requests to its virtual IP, {vip}")
         print_table(curl(vip))
-        return in_one_call(deployment, addresses)
+        return in_one_call(deployment, web.addresses)
 
 
 def in_one_call(deployment: Deployment, addresses: list[str]) -> tuple[float, Answers]:
