@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import ipaddress
 import socket
 import ssl
 import time
@@ -65,13 +66,14 @@ class AgentClient:
         except TimeoutError as error:
             raise AgentUnreachable(f"{who} did not answer in time.") from error
         except ssl.SSLError as error:
-            raise AgentUnreachable(f"{who} and we do not trust each other: {error}.") from error
-        except (OSError, http.client.HTTPException) as error:
+            raise AgentUnreachable(f"{who} and we do not agree in TLS: {error}.") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise AgentUnreachable(f"{who} cannot be talked with: {error or type(error).__name__}.") from error
         return _judge(who, amphora_id, status, answer)
 
     def _connect(self, address: str, amphora_id: str) -> ssl.SSLSocket:
         deadline = time.monotonic() + self._connect_timeout
+        ipaddress.ip_address(address)  # a name would be looked up, by whoever serves this host's DNS
         connection = socket.create_connection((address, self._port), self._connect_timeout)
         try:
             connection.settimeout(_left(deadline))
