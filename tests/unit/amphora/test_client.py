@@ -267,7 +267,7 @@ def test_an_amphoras_certificate_is_no_key_to_another_amphora(authority: Authori
     thief = ssl.create_default_context(cadata=authority.ca_pem)
     thief.load_cert_chain(tmp_path / "stolen.pem")
     context = server_context(authority, tmp_path)
-    with agent(context, lambda _, request: heard.append(request)) as port, pytest.raises(ssl.SSLError, match="alert"):
+    with agent(context, lambda _, request: heard.append(request)) as port, pytest.raises(OSError):
         steal(thief, port)
     assert heard == []
 
@@ -278,7 +278,8 @@ def steal(thief: ssl.SSLContext, port: int) -> None:
         thief.wrap_socket(raw, server_hostname=AMPHORA) as connection,
     ):
         connection.sendall(b"PUT /1.0/state HTTP/1.1\r\n\r\n")
-        connection.recv(1)
+        if not connection.recv(1):
+            raise ConnectionError("closed without a word")
 
 
 def test_a_client_certificate_is_no_servers(authority: Authority, tmp_path: pathlib.Path) -> None:
