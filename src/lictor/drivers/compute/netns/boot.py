@@ -58,6 +58,7 @@ class Newborn:
             self._process.stdin.write(script.encode())
             self._process.stdin.flush()
         deadline = time.monotonic() + TIMEOUT
+        self._said = b""
         while f"{answer}\n".encode() not in self._said:
             self._listen(deadline)
 

@@ -34,7 +34,7 @@ class Process:
     def within(self, namespace: pathlib.Path) -> bool:
         """Whether it is in the network namespace that the file names: both lead to the same inode (namespaces(7))."""
         try:
-            return os.path.samefile(namespace, _PROC / str(self.pid) / "ns" / "net")
+            return namespace.samefile(_PROC / str(self.pid) / "ns" / "net")
         except OSError:
             return False
 
