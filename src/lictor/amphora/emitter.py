@@ -27,7 +27,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?\.?")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # RFC 3986 allows less; what counts is that nothing ends the request target (RFC 9112, section 3).
 _TARGET = re.compile(r"/[\x21-\x7e]{0,4095}")
-_COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")
+_COOKIE_NAME = re.compile(r"[^\s,;\\]{1,255}")
 
 
 def keywords(text: str) -> list[Word]:
@@ -105,13 +105,14 @@ def request_target(text: str) -> Word:
 
 
 def cookie_fetch(fetch: str, name: str) -> Word:
-    """``req.cook(NAME)``: a cookie's value, by a user's name for it (RFC 6265, section 4.1.1: a token).
+    """``req.cook(NAME)``: a cookie's value, by a user's name for it (reference, 1.8: no white space, ``, ; \\``).
 
     The argument in parentheses is parsed once more, so it has quotes of its own (manual, 2.2).
     """
     if not isinstance(name, str) or not _COOKIE_NAME.fullmatch(name):
         raise Unsafe(f"not a cookie's name: {name!r}")
-    return quoted(f'{_checked(_KEYWORD, fetch, "a keyword")}("{name}")')
+    inner = name.replace('"', r"\"")
+    return quoted(f'{_checked(_KEYWORD, fetch, "a keyword")}("{inner}")')
 
 
 def codes(text: str) -> Word:

@@ -45,9 +45,9 @@ def test_hostile_strings_are_no_words_of_a_narrower_kind(make, text: str) -> Non
         make(text)
 
 
-@pytest.mark.parametrize("text", ["", "a b", "a,b", "a;b", "a\\b", 'a"b', "a)b", "a(b", "a\nb", "é", "a=b", "a" * 256])
-def test_what_is_no_token_is_no_cookies_name(text: str) -> None:
-    with pytest.raises(Unsafe, match="not a cookie's name"):
+@pytest.mark.parametrize("text", ["", "a b", "a,b", "a;b", "a\\b", "a\nb", "a\x01", "a\x85", "a\xa0", "a" * 256, None])
+def test_what_the_api_refuses_is_no_cookies_name(text) -> None:
+    with pytest.raises(Unsafe):
         emitter.cookie_fetch("req.cook", text)
 
 

@@ -77,11 +77,12 @@ def test_no_byte_of_a_users_changes_how_a_line_falls_into_words(path: str, host:
 
 
 def _put(word: str, path: str, host: str, cookie: str) -> str:
+    inner = cookie.replace('"', r"\"")  # what is in parentheses is cut into words once more
     return {
         "/PATH": path,
         "HOST": host,
-        'req.cook("COOKIE")': f'req.cook("{cookie}")',
-        'res.cook("COOKIE")': f'res.cook("{cookie}")',
+        'req.cook("COOKIE")': f'req.cook("{inner}")',
+        'res.cook("COOKIE")': f'res.cook("{inner}")',
     }.get(word, word)
 
 

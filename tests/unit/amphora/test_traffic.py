@@ -120,8 +120,8 @@ def test_the_cookie_keeps_a_client_at_a_member_even_one_added_later(root: LoadBa
         assert who(port, 4, {"Cookie": f"SRV={late.id}"}) == {"one": 4}
 
 
-def test_the_applications_cookie_keeps_a_client_at_a_member(root: LoadBalancer, sites: list[Website]) -> None:
-    name = "a'$HOME%#b"
+@pytest.mark.parametrize("name", ["JSESSIONID", "a'$HOME%#b", '"(a)[b]{c}"'])
+def test_the_applications_cookie_keeps_a_client_at_a_member(root, sites: list[Website], name: str) -> None:
     pool = trees.pool(root, session_persistence={"type": "APP_COOKIE", "cookie_name": name})
     port = listen(root, pool)
     for site in sites:

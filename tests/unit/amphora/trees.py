@@ -59,7 +59,11 @@ PORTS = st.integers(1, 65535)
 TIMES = st.one_of(st.sampled_from([0, 1, LONGEST]), st.integers(0, LONGEST))
 SECONDS = st.one_of(st.sampled_from([0, 1, 10**9]), st.integers(0, 10**6))
 PATHS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=80).map("/{}".format)
-COOKIES = st.text(st.sampled_from("!#$%&'*+.^_`|~aZ09-"), min_size=1, max_size=30)
+COOKIES = st.text(
+    st.one_of(st.sampled_from("!#$%&'*\"()[]{}=/"), st.characters(min_codepoint=0x21, exclude_categories=["C", "Z"])),
+    min_size=1,
+    max_size=30,
+).filter(lambda name: not set(name) & set(",;\\"))
 HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\.[a-z0-9]{1,10}){0,3}", fullmatch=True)
 CODES = st.from_regex(r"[0-9]{3}(\s?,\s?[0-9]{3}){0,5}|[0-9]{3}-[0-9]{3}", fullmatch=True).filter(str.isascii)
 STATUSES = st.sampled_from(["ACTIVE", "ERROR", "PENDING_CREATE", "PENDING_UPDATE", "PENDING_DELETE"])
