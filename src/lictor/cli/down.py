@@ -49,7 +49,7 @@ def stop(lock: LockFile) -> int | None:
 
 
 def _end(handle: int, pid: int) -> None:
-    for number, seconds in ((signal.SIGTERM, PATIENCE + 5), (signal.SIGKILL, 5)):
+    for number, seconds in ((signal.SIGTERM, PATIENCE + 3), (signal.SIGKILL, 5)):
         signal.pidfd_send_signal(handle, number)
         if select.select([handle], [], [], seconds)[0]:
             return

@@ -13,5 +13,5 @@ def start_logging(conf: cfg.ConfigOpts) -> None:
     conf.set_default("use_stderr", not (conf.log_file or conf.log_dir or conf.use_syslog or conf.use_journal))
     conf.set_default("logging_default_format_string", _START + "%(message)s")
     conf.set_default("logging_context_format_string", _START + "[%(request_id)s] %(message)s")
-    conf.set_default("default_log_levels", ["alembic=WARN", "stevedore=WARN", "sqlalchemy=WARN", "pyroute2=WARN"])
+    conf.set_default("default_log_levels", ["alembic=WARN", "stevedore=ERROR", "sqlalchemy=WARN", "pyroute2=WARN"])
     log.setup(conf, "lictor", lictor.__version__)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 LOG = logging.getLogger(__name__)
 
-PATIENCE = 20.0
+PATIENCE = 12.0
 """Seconds that a stop may take. What is not finished then is finished by the next start."""
 
 
