@@ -82,10 +82,11 @@ class Amphora:
         self.vip6 = "fd00:c612::100"
         self.namespace = f"inner{self.number}"
         self.mac = f"fa:16:3e:00:01:{self.number:02x}"
-        self.port = 9443
+        self.port = 9443 + self.number
         self.home = directory / "agent"
         self.directory = directory
         self.authority = Authority.open(directory / "ca")
+        self.argv = [sys.executable, "-P", "-m", "lictor.agent.main", "--config", str(directory / "agent.json")]
         self.process = None
         self.generation = 0
         self.log = (directory / "agent.log").open("ab")
@@ -93,7 +94,8 @@ class Amphora:
 
     def _papers(self):
         papers = self.authority.issue_server(self.id, 3600)
-        files = {"certificate": papers.certificate, "private_key": papers.private_key, "client_ca": self.authority.ca_pem}
+        files = {"certificate": papers.certificate, "private_key": papers.private_key}
+        files["client_ca"] = self.authority.ca_pem
         for name, text in files.items():
             (self.directory / name).write_text(text)
         config = {name: str(self.directory / name) for name in files}
@@ -109,8 +111,7 @@ class Amphora:
         run(f"ip link set {peer} up")
 
     def start(self, **environment):
-        argv = [sys.executable, "-P", "-m", "lictor.agent.main", "--config", str(self.directory / "agent.json")]
-        self.process = subprocess.Popen(argv, stderr=self.log, env={**os.environ, **environment})
+        self.process = subprocess.Popen(self.argv, stderr=self.log, env={**os.environ, **environment})
         eventually(self.report)
 
     def end(self, number=signal.SIGTERM):

@@ -73,7 +73,8 @@ def test_a_removed_member_finishes_its_request_and_goes_then(amphora, webs):
     webs[0].release.set()
     slow.join(10)
     assert got == [(200, "first")]
-    eventually(lambda: first.name not in amphora.haproxy("show stat"))
+    # HAProxy keeps the idle connection to it for some 15 s.
+    eventually(lambda: first.name not in amphora.haproxy("show stat"), 60)
     assert amphora.report().reloads == 0
 
 

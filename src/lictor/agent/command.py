@@ -6,6 +6,7 @@ import subprocess
 from lictor.agent.errors import Broken, CommandFailed
 
 _TIMEOUT = 15.0
+_LONGEST_WORDS = 4000
 
 
 def run(argv: list[str], text: str = "") -> str:
@@ -22,9 +23,15 @@ def run(argv: list[str], text: str = "") -> str:
     except subprocess.TimeoutExpired:
         raise Broken(f"{argv[0]} did not end within {_TIMEOUT:g} s") from None
     if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip())[-4000:]
+        words = _complaint(done.stderr) or done.stdout.strip()[-_LONGEST_WORDS:]
         raise CommandFailed(f"{argv[0]}: {words or f'ended with code {done.returncode}'}")
     return done.stdout
+
+
+def _complaint(text: str) -> str:
+    """What matters of an error output: HAProxy wraps its alerts in notices and warnings."""
+    lines = text.strip().split("\n")
+    return "\n".join([line for line in lines if "[ALERT]" in line] or lines)[-_LONGEST_WORDS:]
 
 
 def inside(namespace: str, argv: list[str]) -> list[str]:

@@ -16,8 +16,10 @@ from lictor.agent.haproxy.runtime import RuntimeFailed
 _LOOK = 1.0
 """Seconds between looks at HAProxy."""
 
-_WIDEST = 10**16
-"""Larger than any sequence number to come (microseconds of uptime): parts are measured with it."""
+_UNNUMBERED = 0
+
+_ROOM = 64
+"""Bytes that a part's numbers may add when they are stamped on it: it is measured without them."""
 
 Item = tuple[str, str, str]
 """What a beat is cut between: ("listener", id, "") or ("pool", name, member id or "")."""
@@ -39,16 +41,18 @@ class Pulse:
         while True:
             pause = _LOOK
             try:
-                if (state := self._agent.state) and state.heartbeat:
-                    self._beat(state, state.heartbeat)
-                    pause = min(_LOOK, state.heartbeat.interval)
+                if state := self._agent.state:
+                    # Looked at even if nobody is told: servers that are gone have to be swept.
+                    beat = self._look(state)
+                    if state.heartbeat:
+                        self._tell_if_due(beat, state.heartbeat)
+                        pause = min(_LOOK, state.heartbeat.interval)
             except Exception as error:
                 log(f"heartbeat: {type(error).__name__}: {error}")
             if self._agent.applied.wait(pause):
                 self._agent.applied.clear()
 
-    def _beat(self, state: wire.DesiredState, target: wire.HeartbeatTarget) -> None:
-        beat = self._look(state)
+    def _tell_if_due(self, beat: wire.Heartbeat, target: wire.HeartbeatTarget) -> None:
         due = time.monotonic() - self._sent >= target.interval - 0.01
         if due or _statuses(beat) != self._told:
             self._tell(beat, target)
@@ -71,8 +75,8 @@ class Pulse:
         return wire.Heartbeat(
             amphora_id=self._amphora_id,
             boot_id=self._agent.boot_id,
-            sequence=_WIDEST,
-            beat=_WIDEST,
+            sequence=_UNNUMBERED,
+            beat=_UNNUMBERED,
             generation=state.generation,
             digest=state.digest(),
             haproxy_running=running,
@@ -132,8 +136,7 @@ def _items(beat: wire.Heartbeat) -> list[Item]:
 
 
 def _fitting(beat: wire.Heartbeat, items: list[Item], key: bytes) -> list[list[Item]]:
-    whole = stamp(_pick(beat, items), _WIDEST, _WIDEST, len(items), len(items))
-    if len(items) <= 1 or len(wire.seal(whole, key)) <= wire.MAX_DATAGRAM:
+    if len(items) <= 1 or len(wire.seal(_pick(beat, items), key)) + _ROOM <= wire.MAX_DATAGRAM:
         return [items]
     middle = len(items) // 2
     return _fitting(beat, items[:middle], key) + _fitting(beat, items[middle:], key)

@@ -55,7 +55,7 @@ def carry_out(steps: list[Step], path: pathlib.Path) -> None:
 
 
 def remove(backend: str, name: str) -> list[Step]:
-    """Out of rotation at once; deleted when its last connection is gone (``Sweeper`` asks again until then)."""
+    """Out of rotation at once; deleted with its last connection, idle ones too (``Keeper.sweep`` asks again)."""
     return [
         Step(f"set server {backend}/{name} state maint"),
         Step(f"del server {backend}/{name}", ("Server deleted.", "Server still has connections", "This server cannot")),

@@ -46,7 +46,7 @@ class Keeper:
     def check(self, place: pathlib.Path) -> None:
         """Ask HAProxy about a staged configuration. Raises ``CommandFailed`` with its words."""
         write(place / "check.cfg", global_section(self._directory, place / "certs"))
-        run(["haproxy", "-c", "-q", "-f", str(place / "check.cfg"), "-f", str(place / "haproxy.cfg")])
+        run(["haproxy", "-c", "-f", str(place / "check.cfg"), "-f", str(place / "haproxy.cfg")])
         self.version = self.version or _version()
 
     def converge(self, old: wire.HAProxy | None, new: wire.HAProxy | None, force: bool) -> None:
