@@ -1,8 +1,10 @@
 """The life of an amphora: born, found again, kept alive, removed."""
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -188,6 +190,16 @@ def test_a_shell_that_cannot_carry_out_its_orders_is_an_error_with_its_words(dep
     assert deployment.compute.find(boot.amphora_id) is None
 
 
+def test_a_control_plane_with_thousands_of_open_files_can_make_and_remove_amphorae(deployment: Deployment) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    with contextlib.ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(pathlib.Path(os.devnull).open())
+        deployment.compute.delete(deployment.create())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_an_exhausted_management_range_is_said(make) -> None:
     deployment = make(local_network__management_cidr="10.77.0.0/28")
     deployment.compute.prepare()
@@ -195,6 +207,22 @@ def test_an_exhausted_management_range_is_said(make) -> None:
         deployment.networking.create_management_port(f"amphora {number}")
     with pytest.raises(ComputeError, match=r"No address is left in the pool 10.77.0.2 - 10.77.0.14"):
         deployment.create()
+
+
+def test_an_address_that_is_given_again_is_reachable_at_once(make) -> None:
+    deployment = make(local_network__management_cidr="10.77.0.0/28")
+    deployment.compute.prepare()
+    # While another amphora keeps the bridge up, this host remembers the MAC address that an address had before.
+    deployment.create()
+    for number in range(11):
+        deployment.networking.create_management_port(f"amphora {number}")
+    addresses = []
+    for _ in range(3):
+        amphora = deployment.create()
+        addresses.append(deployment.compute.find(amphora).lb_network_ip)
+        sh(f"ping -c 1 -W 1 {addresses[-1]}")
+        deployment.compute.delete(amphora)
+    assert len(set(addresses)) == 1
 
 
 def test_an_ipv6_management_network_works(make) -> None:

@@ -85,6 +85,20 @@ def test_a_strangers_link_of_the_same_name_is_neither_used_nor_removed(deploymen
     sh(f"ip link del {name}")
 
 
+def test_an_ipv6_private_network_works(make) -> None:
+    deployment = make(local_network__cidr="fd00:66::/64")
+    deployment.compute.prepare()
+    amphora, port = deployment.create(), deployment.port("vip")
+    deployment.compute.attach(amphora, port)
+    name = deployment.names.link(amphora, port.id)
+    outer(deployment, amphora, f"addr add {port.ip_address}/64 dev {name} nodad")
+    outer(deployment, amphora, f"link set {name} up")
+    with WebServers(deployment.directory, names=["six"], cidr="fd00:66::/64") as web:
+        assert urllib.request.urlopen(web.servers[0].url(), timeout=5).read() == b"six\n"
+        sh(f"ip netns exec {deployment.names.namespace(amphora)} ping -c 1 -W 2 {web.addresses[0]}")
+    sh(f"ping -c 1 -W 2 {port.ip_address}")
+
+
 def test_web_servers_stand_beside_the_amphorae_and_can_be_switched(deployment: Deployment) -> None:
     with WebServers(deployment.directory, names=["blue", "green"]) as web:
         blue, green = web.servers

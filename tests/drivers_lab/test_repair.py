@@ -225,6 +225,15 @@ def test_instances_are_found_without_directory_and_database(deployment: Deployme
     assert {instance.amphora_id for instance in deployment.compute.instances()} == amphorae
 
 
+def test_an_amphora_of_which_only_a_link_is_left_is_found_and_removed(deployment: Deployment) -> None:
+    name = deployment.names.link(AMPHORA, "port")
+    sh(f"ip link add {name} type veth peer name other")
+    sh(f"ip link set {name} alias '{deployment.names.alias(AMPHORA, 'port')}'")
+    assert [instance.amphora_id for instance in deployment.compute.instances()] == [AMPHORA]
+    deployment.compute.delete(AMPHORA)
+    assert deployment.compute.instances() == [] and not links.exists("other")
+
+
 def test_purge_takes_no_stranger_along(deployment: Deployment) -> None:
     sh("ip netns add lictor-stranger && ip link add l123456abcdefgh type veth peer name stranger1")
     (deployment.directory / "notes").write_text("mine")

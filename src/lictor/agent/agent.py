@@ -1,5 +1,6 @@
 """The agent's one job: check a state, apply it, remember it, or leave everything as it was."""
 
+import contextlib
 import pathlib
 import threading
 
@@ -69,6 +70,7 @@ class Agent:
                     self._store.settle()
             except (AgentError, OSError) as error:
                 log(f"the last good state could not be brought back in full: {error}")
+                self._go_on_with_what_there_is()
             self.applied.set()
 
     def sweep(self, strays: list[tuple[str, str]]) -> None:
@@ -83,6 +85,13 @@ class Agent:
     def close(self, seconds: float) -> None:
         """Wait for a change under way to end, at most so long; further ones will wait for ever."""
         self._lock.acquire(timeout=seconds)
+
+    def _go_on_with_what_there_is(self) -> None:
+        """HAProxy with half of its network is better than none; the next delivery must look at everything."""
+        if self.state and self.state.haproxy:
+            self.haproxy.want()
+        with contextlib.suppress(OSError):
+            self._store.begin()
 
     def _fence(self, state: wire.DesiredState) -> None:
         mine = self.state
@@ -130,6 +139,7 @@ class Agent:
                 run(inside(settings.namespace, ["nft", "-c", "-f", str(place / "nftables.conf")]))
             if state.keepalived:
                 run(["keepalived", "-t", "-f", str(place / "keepalived.conf")])
+                raise Refused("keepalived: this agent does not run it yet, it serves the topology SINGLE only")
         except CommandFailed as error:
             raise Refused(str(error).replace(f"{place}/", "")) from None
         interfaces.await_nics(state.interfaces, settings.namespace, settings.bind_address)
@@ -148,8 +158,9 @@ class Agent:
             self._store.switch(before)
             if self.state:
                 self._apply(self.state, None, force=True)
-            else:
+            elif before is None:
                 self.haproxy.converge(None, None, force=True)
+            # Else the state on disk could not be read: what runs of it is left alone.
             self._store.settle()
             self._store.sweep()
         except (AgentError, OSError) as error:

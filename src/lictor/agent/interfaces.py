@@ -67,7 +67,7 @@ def plan(
     for link in outer:
         if link.address.lower() in named and link.address.lower() not in here:
             # Its final name may still be another's, in either namespace: it travels under one of its own.
-            transit = Link(ifname=f"new{link.ifindex}", address=link.address, mtu=link.mtu)
+            transit = Link(ifname=f"new{link.ifindex}", address=link.address)
             result.outer.append(f"link set dev {link.ifname} netns {{namespace}} name {transit.ifname}")
             here[link.address.lower()] = transit
     for interface in wanted:
@@ -79,7 +79,7 @@ def plan(
 def _retire(link: Link) -> list[str]:
     """Commands that take a NIC out of use which the state does not name (its port is about to be detached)."""
     if not _addresses(link) and "UP" not in link.flags:
-        return []
+        return _clear_name(link, "")
     return [f"address flush dev {link.ifname}", f"link set dev {link.ifname} down", *_clear_name(link, "")]
 
 
@@ -95,7 +95,7 @@ def _shape(interface: wire.Interface, link: Link, present: list[tuple[int, Kerne
     """Add the commands that give one NIC its name, MTU, addresses and routes."""
     name = interface.name
     if link.ifname != name:
-        now = link.ifname if link.ifname.startswith("new") else f"was{link.ifindex}"
+        now = f"was{link.ifindex}" if link.ifindex else link.ifname  # cleared just now, or in transit
         result.inner.append(f"link set dev {now} name {name}")
     down = link.ifname != name or "UP" not in link.flags
     if down or link.mtu != interface.mtu:

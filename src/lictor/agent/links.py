@@ -22,6 +22,7 @@ class Link(msgspec.Struct, frozen=True):
     mtu: int = 0
     flags: list[str] = []
     addr_info: list[Address] = []
+    link_type: str = ""
 
 
 class KernelRoute(msgspec.Struct, frozen=True):
@@ -35,9 +36,9 @@ class KernelRoute(msgspec.Struct, frozen=True):
 
 
 def links(namespace: str = "") -> list[Link]:
-    """All links but the loopback, of the inner namespace or (by default) of the agent's own."""
+    """All Ethernet links (not the loopback, nor the tunnels that some kernels put into each namespace), of the inner namespace or (by default) of the agent's own."""
     found = msgspec.json.decode(_ip(namespace, "-json", "address", "show") or "[]", type=list[Link])
-    return [link for link in found if "LOOPBACK" not in link.flags]
+    return [link for link in found if link.link_type == "ether"]
 
 
 def routes(namespace: str) -> list[tuple[int, KernelRoute]]:

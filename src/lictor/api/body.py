@@ -64,7 +64,10 @@ def parse_list(req: falcon.Request, limit: int, argument: str, root: str, wanted
     content = _below(_json(read(req, limit)), argument, root)
     if not isinstance(content, list):
         raise errors.invalid_field(root, content, "a list")
-    return [decode(item, wanted, f"{argument}.{root}", f"{root}[{index}]") for index, item in enumerate(content)]
+    places = [f"{root}[{index}]" for index in range(len(content))]
+    return [
+        decode(item, wanted, f"{argument}.{place}", root, place) for place, item in zip(places, content, strict=True)
+    ]
 
 
 def _json(content: bytes) -> Any:

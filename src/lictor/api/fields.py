@@ -84,13 +84,16 @@ def _defaults(creation: type[Wire]) -> dict[str, Any]:
 # --- from JSON -------------------------------------------------------------------------------------------------------
 
 
-def decode(document: Any, wanted: type[W], argument: str, root: str) -> W:
-    """A JSON value as ``wanted``. Raises 400; ``argument`` and ``root`` say where in the body it stood."""
+def decode(document: Any, wanted: type[W], argument: str, root: str, place: str = "") -> W:
+    """A JSON value as ``wanted``. Raises 400, in which ``argument`` is what Octavia calls the value.
+
+    ``root`` is the envelope it stood in; ``place`` goes before the names of its attributes if it is one of many.
+    """
     lenient = _lenient(wanted, document)
     try:
         return msgspec.convert(lenient, wanted)
     except msgspec.ValidationError as error:
-        raise _explain(error, lenient, wanted, argument, root) from None
+        raise _explain(error, lenient, wanted, argument, place or root, place) from None
     except RecursionError:
         raise errors.bad_request("Request is not in valid JSON format") from None
 
@@ -185,12 +188,15 @@ _PLAIN: dict[Any, str] = {bool: "true or false", int: "a whole number", str: "te
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def _explain(error: msgspec.ValidationError, document: Any, wanted: type[Wire], argument: str, root: str) -> Exception:
+def _explain(
+    error: msgspec.ValidationError, document: Any, wanted: type[Wire], argument: str, root: str, prefix: str
+) -> Exception:
     text, _, path = str(error).rpartition(" - at `$")
     text, steps = (text, _STEP.findall(path[:-1].replace("[...]", ""))) if text else (str(error), [])
     place = "".join(f".{name}" if name else f"[{index}]" for name, index in steps)
     if found := _UNKNOWN.fullmatch(text):
         return errors.unknown_attribute(argument + place, found[1])
+    place = prefix + place
     if found := _MISSING.fullmatch(text):
         return errors.missing_field((place + "." + found[1]).lstrip("."))
     if isinstance(error.__cause__, FieldError):

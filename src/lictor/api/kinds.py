@@ -19,11 +19,15 @@ def parse_uuid(value: str) -> str:
 
 
 def parse_address(value: str) -> str:
-    """The canonical spelling of an IPv4 or IPv6 address. Raises ValueError."""
+    """The canonical spelling of an IPv4 or IPv6 address. Raises ValueError.
+
+    An IPv4 address in IPv6's clothes (``::ffff:192.0.2.1``) is undressed, as Linux would: or it would get past the
+    comparisons with reserved addresses and VIPs.
+    """
     address = ipaddress.ip_address(value)
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
         raise ValueError("an address with a zone means something on one host only")
-    return str(address)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def parse_cidr(value: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from lictor.api import body, errors
 from lictor.api.context import authorize, context_of
 from lictor.api.fields import boolean, changes
+from lictor.api.kinds import parse_address
 from lictor.api.requests import MemberInBatch, MemberInGraph, MemberPost, MemberPut
 from lictor.api.resource import Api, Change, Reader, begin_at, rule
 from lictor.api.views import MEMBERS, POOLS, Document
@@ -32,11 +33,10 @@ Key = tuple[str, int]
 
 def check_outside(api: Api, members: Iterable[Asked]) -> None:
     """Check what other services know of: before the transaction, as they may be slow. Raises 400 and 404."""
-    reserved = api.conf.networking.reserved_ips
     subnets = set()
     for member in members:
-        if member.address in reserved:
-            raise errors.invalid_option(member.address, "member address")
+        check_reserved(api, "member address", member.address)
+        check_reserved(api, "member monitor_address", member.monitor_address)
         if member.request_sriov:
             raise errors.bad_request("The load balancer flavor does not allow SR-IOV member ports.")
         if member.subnet_id not in (None, UNSET):
@@ -44,6 +44,12 @@ def check_outside(api: Api, members: Iterable[Asked]) -> None:
     for subnet_id in sorted(subnets):
         if api.networking.subnet(subnet_id) is None:
             raise errors.not_found("Subnet", subnet_id)
+
+
+def check_reserved(api: Api, option: str, address: str | None) -> None:
+    """Raises 400 for an address that no member may have, such as that of the cloud's metadata service."""
+    if address is not None and address in [parse_address(each) for each in api.conf.networking.reserved_ips]:
+        raise errors.invalid_option(address, option)
 
 
 def create(change: Change, pool: Pool, wanted: Asked, taken: dict[Key, Member], *, in_graph: bool = False) -> Member:
@@ -195,6 +201,7 @@ class MemberItem(Reader):
         """Change."""
         member_id, context = self._check_path(pool_id, member_id), context_of(req)
         values = changes(self.api.parse(req, "member_", "member", MemberPut), MemberPost, {})
+        check_reserved(self.api, "member monitor_address", values.get("monitor_address"))
 
         def work(session: Session) -> Document:
             change, member = begin_at(self.api, session, context, rule(MEMBERS, "put"), MEMBERS, Member, member_id)

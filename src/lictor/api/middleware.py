@@ -30,7 +30,7 @@ class RequestId:
         """Say it, and log what was asked and answered."""
         resp.set_header("x-openstack-request-id", req.context.request_id)
         known_as = req.context.global_request_id or "-"
-        LOG.info("%s %s %s %s -> %s", req.context.request_id, known_as, req.method, req.path, resp.status_code)
+        LOG.info("%s %s %s %r -> %s", req.context.request_id, known_as, req.method, req.path, resp.status_code)
 
 
 class JsonOnly:

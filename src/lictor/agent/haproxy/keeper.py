@@ -67,6 +67,11 @@ class Keeper:
             self._reload(old, new)
         self._wake()
 
+    def want(self) -> None:
+        """Have ``watch`` start what ``current`` names, and go on trying."""
+        self._wanted = True
+        self._wake()
+
     def sample(self) -> tuple[list[statistics.Row], dict[str, wire.ListenerStatistics]]:
         """What HAProxy shows now, and the carried counters. Raises ``RuntimeFailed``."""
         with self._counting:
@@ -135,7 +140,8 @@ class Keeper:
             self.sample()  # the last look at the old worker's counters
             with Session(self.master.socket) as session:
                 shown = session.ask("show servers state")
-            write(state, serverstate.hand_over(shown, old, new))
+            if known := serverstate.hand_over(shown, old, new):
+                write(state, known)
         except (RuntimeFailed, OSError) as error:
             log(f"reloading without what the checks know: {error}")
         try:

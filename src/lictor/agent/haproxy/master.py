@@ -49,7 +49,10 @@ class Master:
 
     def running(self) -> bool:
         """Whether the master lives. A zombie does not: its pidfd is readable."""
-        return self._pidfd >= 0 and not select.select([self._pidfd], [], [], 0)[0]
+        try:
+            return not select.select([self._pidfd], [], [], 0)[0]
+        except (OSError, ValueError):
+            return False  # none is known, or another thread has just buried it
 
     def start(self) -> None:
         """Start HAProxy and wait until it serves. Raises ``MasterFailed``, and then nothing of it is left running."""

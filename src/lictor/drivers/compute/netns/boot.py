@@ -10,7 +10,6 @@ import ipaddress
 import json
 import os
 import pathlib
-import select
 import shlex
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 
 from lictor.drivers.compute.base import Boot, ComputeError
 from lictor.drivers.compute.netns.host import SEARCH_PATH
+from lictor.drivers.compute.netns.processes import readable
 
 TIMEOUT = 20.0
 """Seconds for a step of the shell inside; each takes milliseconds on an idle host."""
@@ -65,7 +65,7 @@ class Newborn:
     def _listen(self, deadline: float) -> None:
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
-        ready = select.select([output], [], [], max(0.0, deadline - time.monotonic()))[0]
+        ready = readable(output, max(0.0, deadline - time.monotonic()))
         heard = os.read(output, 4096) if ready else b""
         self._said += heard
         if not heard:

@@ -96,7 +96,7 @@ class NetnsCompute:
 
     def _whole(self, amphora_id: str, port: Port) -> bool:
         process = self._process(amphora_id)
-        linked = bool(links.names(self._names.link(amphora_id, port.id)))
+        linked = links.exists(self._names.link(amphora_id, port.id))
         return process is not None and process.within(self._names.path(amphora_id)) and linked
 
     def create(self, boot: Boot) -> Instance:
@@ -152,17 +152,20 @@ class NetnsCompute:
         running = processes.scan(self._names)
         self._known.update(running)
         ports = self._management_ports()
-        found = self._traces() | running.keys() | ports.keys()
+        found = self._traces(running.keys() | ports.keys())
         return [self._instance(each, ports.get(each), each in running) for each in sorted(found)]
 
-    def _traces(self) -> set[str]:
-        """The amphorae of which there is a namespace, a directory or a link."""
-        found = {self._names.amphora(name) for name in self._names.namespaces()}
+    def _traces(self, known: set[str]) -> set[str]:
+        """The known amphorae, and those of which there is but a namespace, a directory or a link."""
+        found = known | {each for name in self._names.namespaces() if (each := self._names.amphora(name))}
         with contextlib.suppress(FileNotFoundError):
             found |= {path.name for path in self._directory.iterdir() if is_id(path.name)}
+        explained = tuple(self._names.amphora_prefix(amphora_id) for amphora_id in found)
         with links.rtnetlink() as ipr:
-            found |= {self._names.amphora_of_alias(link.alias) for link in links.owned(ipr, self._names.link_prefix)}
-        return {amphora_id for amphora_id in found if amphora_id is not None}
+            # Only links of nobody found so far are worth a question: of the others there may be thousands.
+            strange = [name for name in links.names(self._names.link_prefix) if not name.startswith(explained)]
+            asked = [link for name in strange if (link := links.get(ipr, name))]
+        return found | {each for link in asked if (each := self._names.amphora_of_alias(link.alias))}
 
     def _management_ports(self) -> dict[str, Port]:
         try:

@@ -20,7 +20,7 @@ PROGRAMS = {
 """Programs an amphora needs, and the Debian packages they are in."""
 
 MINIMUM_HAPROXY = (2, 6)
-"""The oldest HAProxy whose runtime API adds and removes servers without being experimental in every part."""
+"""Debian 12's, and the oldest with which Lictor is tested."""
 
 _LOCAL_TABLE = 255  # RT_TABLE_LOCAL: the kernel's own routes to the addresses we look at anyway
 

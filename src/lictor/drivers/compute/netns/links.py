@@ -46,6 +46,14 @@ def names(prefix: str) -> list[str]:
     return [name for _, name in socket.if_nameindex() if name.startswith(prefix)]
 
 
+def exists(name: str) -> bool:
+    """Whether there is a link of this name."""
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
+
+
 def get(ipr: IPRoute, name: str) -> Link | None:
     """One link by name, or None."""
     try:

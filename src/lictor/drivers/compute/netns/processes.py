@@ -81,6 +81,13 @@ def _observe(pid: int) -> Process | None:
     return Process(pid, int(fields[19]))
 
 
+def readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read. (select() knows no descriptors above 1023, which we may well have.)"""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 def kill(process: Process) -> None:
     """End the process, and with it all of its pid namespace; return when they are gone. Raises ``ComputeError``."""
     try:
@@ -93,7 +100,7 @@ def kill(process: Process) -> None:
             return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-        if not select.select([handle], [], [], KILL_TIMEOUT)[0]:
+        if not readable(handle, KILL_TIMEOUT):
             raise ComputeError(f"Process {process.pid} does not end, though it was killed {KILL_TIMEOUT:.0f} s ago.")
     finally:
         os.close(handle)

@@ -1,0 +1,197 @@
+"""Listeners: what they may be, on which port, with which pool."""
+
+import pytest
+
+from tests.unit.api.world import World
+
+NOWHERE = "11111111-1111-1111-1111-111111111111"
+
+
+def test_a_new_listener_has_the_defaults_of_the_reference_and_its_attributes(world: World) -> None:
+    balancer = world.balancer()
+    listener = world.listener(balancer)
+    assert listener["loadbalancers"] == [{"id": balancer["id"]}]
+    defaults = {
+        "name": "", "description": "", "admin_state_up": True, "connection_limit": -1, "default_pool_id": None,
+        "default_tls_container_ref": None, "sni_container_refs": [], "client_ca_tls_container_ref": None,
+        "client_authentication": "NONE", "client_crl_container_ref": None, "insert_headers": {},
+        "timeout_client_data": 50000, "timeout_member_connect": 5000, "timeout_member_data": 50000,
+        "timeout_tcp_inspect": 0, "allowed_cidrs": None, "tls_ciphers": None, "tls_versions": None,
+        "alpn_protocols": None, "hsts_max_age": None, "hsts_include_subdomains": False, "hsts_preload": False,
+        "l7policies": [], "tags": [], "updated_at": None, "operating_status": "OFFLINE",
+        "provisioning_status": "PENDING_CREATE", "protocol": "HTTP", "protocol_port": 80,
+    }  # fmt: skip
+    assert {name: listener[name] for name in defaults} == defaults
+    assert set(listener) == {*defaults, "id", "project_id", "tenant_id", "created_at", "loadbalancers"}
+
+
+def test_timeouts_left_out_or_null_are_those_of_the_configuration(tmp_path) -> None:
+    world = World(tmp_path, haproxy_amphora__timeout_client_data=7, haproxy_amphora__timeout_tcp_inspect=9)
+    listener = world.listener(world.balancer())
+    assert (listener["timeout_client_data"], listener["timeout_tcp_inspect"]) == (7, 9)
+    path = f"/listeners/{listener['id']}"
+    assert world.change(path, timeout_client_data=0)["timeout_client_data"] == 0
+    assert world.change(path, timeout_client_data=None)["timeout_client_data"] == 7
+
+
+def test_one_port_carries_one_listener_whatever_its_protocol(world: World) -> None:
+    balancer = world.balancer()
+    world.listener(balancer, 80)
+    wanted = {"loadbalancer_id": balancer["id"], "protocol_port": 80}
+    for protocol in ("HTTP", "TCP", "HTTPS"):
+        text = world.create("listeners", 409, protocol=protocol, **wanted)
+        assert "already using protocol HTTP and protocol_port 80" in text
+    world.listener(world.balancer(), 80)
+    assert len(world.get(f"/loadbalancers/{balancer['id']}")["loadbalancer"]["listeners"]) == 1
+
+
+def test_a_listener_can_be_deleted_and_made_again_at_once(world: World) -> None:
+    balancer = world.balancer()
+    world.settle()
+    old = world.listener(balancer, tags=["old"], name="web")
+    world.delete(f"/listeners/{old['id']}")
+    assert world.get(f"/listeners/{old['id']}")["listener"]["provisioning_status"] == "PENDING_DELETE"
+    assert world.get("/listeners")["listeners"][0]["provisioning_status"] == "PENDING_DELETE"
+    new = world.listener(balancer, protocol="TCP", name="web")
+    assert new["id"] != old["id"]
+    assert [each["id"] for each in world.get("/listeners", query_string="name=web")["listeners"]] == [new["id"]]
+    world.get(f"/listeners/{old['id']}", 404)
+    assert world.row(balancer).provisioning_status == "PENDING_UPDATE"
+
+
+def test_a_listener_being_deleted_refuses_and_needs_no_second_deletion(world: World) -> None:
+    listener = world.listener(world.balancer())
+    path = f"/listeners/{listener['id']}"
+    world.delete(path)
+    refusal = f"Listener {listener['id']} is immutable and cannot be updated."
+    assert world.change(path, 409, name="x") == refusal
+    assert world.delete(path, 409) == refusal
+    assert world.create("pools", 409, listener_id=listener["id"], protocol="HTTP", lb_algorithm="SOURCE_IP") == refusal
+    world.settle()
+    world.get(path, 404)
+
+
+def test_deleting_a_listener_leaves_its_pool(world: World) -> None:
+    balancer = world.balancer()
+    pool = world.pool(balancer)
+    world.delete(f"/listeners/{world.listener(balancer, default_pool_id=pool['id'])['id']}")
+    world.settle()
+    assert world.get(f"/pools/{pool['id']}")["pool"]["listeners"] == []
+
+
+FITS = {
+    "TCP": {"TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"},
+    "HTTP": {"HTTP", "PROXY", "PROXYV2"},
+    "HTTPS": {"TCP", "HTTPS", "PROXY", "PROXYV2"},
+}
+
+
+@pytest.mark.parametrize("protocol", FITS)
+@pytest.mark.parametrize("pool_protocol", ["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"])
+def test_listeners_take_pools_of_the_protocols_of_the_reference(
+    world: World, protocol: str, pool_protocol: str
+) -> None:
+    balancer = world.balancer()
+    pool = world.pool(balancer, protocol=pool_protocol)
+    fits = pool_protocol in FITS[protocol]
+    wanted = {"loadbalancer_id": balancer["id"], "protocol": protocol}
+    status = 201 if fits else 400
+    made = world.create("listeners", status, protocol_port=80, default_pool_id=pool["id"], **wanted)
+    other = world.create("listeners", protocol_port=81, **wanted)
+    changed = world.change(f"/listeners/{other['id']}", 200 if fits else 400, default_pool_id=pool["id"])
+    below = {"protocol": pool_protocol, "lb_algorithm": "SOURCE_IP"}
+    third = world.create("listeners", protocol_port=82, **wanted)
+    world.create("pools", status, listener_id=third["id"], **below)
+    if not fits:
+        sentence = f"The pool protocol '{pool_protocol}' is invalid while the listener protocol is '{protocol}'."
+        assert sentence in made
+        assert sentence in changed
+        assert len(world.get("/pools")["pools"]) == 1
+
+
+def test_the_default_pool_must_be_one_of_the_same_load_balancer_and_not_on_its_way_out(world: World) -> None:
+    balancer, other = world.balancer(), world.balancer()
+    wanted = {"loadbalancer_id": balancer["id"], "protocol": "HTTP", "protocol_port": 80}
+    pool = world.pool(other)
+    for pool_id in (NOWHERE, pool["id"]):
+        assert world.create("listeners", 404, default_pool_id=pool_id, **wanted) == f"Pool {pool_id} not found."
+    going = world.pool(balancer)
+    world.delete(f"/pools/{going['id']}")
+    assert "immutable" in world.create("listeners", 409, default_pool_id=going["id"], **wanted)
+    assert (
+        world.create("listeners", 404, **wanted | {"loadbalancer_id": NOWHERE}) == f"Load Balancer {NOWHERE} not found."
+    )
+
+
+def test_a_listener_can_be_made_with_its_pool_members_and_monitor(world: World) -> None:
+    pool = {
+        "name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN",
+        "members": [{"address": "198.18.0.10", "protocol_port": 80}],
+        "healthmonitor": {"type": "PING", "delay": 1, "timeout": 1, "max_retries": 1},
+    }  # fmt: skip
+    listener = world.listener(world.balancer(), default_pool=pool)
+    made = world.get(f"/pools/{listener['default_pool_id']}")["pool"]
+    assert made["listeners"] == [{"id": listener["id"]}]
+    assert len(made["members"]) == 1
+    assert made["healthmonitor_id"]
+
+
+def test_the_default_pool_can_be_changed_and_taken_away(world: World) -> None:
+    balancer = world.balancer()
+    one, two = world.pool(balancer), world.pool(balancer)
+    path = f"/listeners/{world.listener(balancer, default_pool_id=one['id'])['id']}"
+    assert world.change(path, default_pool_id=two["id"])["default_pool_id"] == two["id"]
+    assert world.change(path, default_pool_id=None)["default_pool_id"] is None
+    assert world.get(f"/pools/{two['id']}")["pool"]["listeners"] == []
+
+
+@pytest.mark.parametrize("protocol", ["TERMINATED_HTTPS", "UDP", "SCTP", "PROMETHEUS"])
+def test_protocols_that_are_to_come_are_refused_with_a_sentence(world: World, protocol: str) -> None:
+    text = world.create("listeners", 501, loadbalancer_id=world.balancer()["id"], protocol=protocol, protocol_port=1)
+    assert f"listener protocol {protocol} is not yet supported" in text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"default_tls_container_ref": "x"}, {"sni_container_refs": ["x"]}, {"tls_ciphers": "A:B"},
+        {"tls_versions": ["TLSv1.2"]}, {"alpn_protocols": ["h2"]}, {"client_authentication": "OPTIONAL"},
+        {"hsts_max_age": 0}, {"hsts_preload": True},
+    ],
+)  # fmt: skip
+def test_what_would_be_ignored_is_refused_at_creation_and_later(world: World, values: dict) -> None:
+    balancer = world.balancer()
+    wanted = {"loadbalancer_id": balancer["id"], "protocol": "HTTP", "protocol_port": 80}
+    assert "not yet supported" in world.create("listeners", 501, **wanted, **values)
+    listener = world.listener(balancer)
+    assert "not yet supported" in world.change(f"/listeners/{listener['id']}", 501, **values)
+    nothing = dict.fromkeys(values)
+    assert world.change(f"/listeners/{listener['id']}", **nothing)["id"] == listener["id"]
+
+
+def test_headers_are_those_of_the_reference_and_only_for_http(world: World) -> None:
+    balancer = world.balancer()
+    path = f"/listeners/{world.listener(balancer)['id']}"
+    headers = {"X-Forwarded-For": "true", "X-Forwarded-Port": "False"}
+    assert world.change(path, insert_headers=headers)["insert_headers"] == headers
+    assert world.change(path, insert_headers=None)["insert_headers"] == {}
+    assert world.change(path, 400, insert_headers={"X-Foo": "true"}) == "X-Foo is not a valid option for insert_headers"
+    tcp = world.listener(balancer, 81, protocol="TCP")
+    assert "insert_headers" in world.change(f"/listeners/{tcp['id']}", 400, insert_headers=headers)
+    assert world.get(f"/listeners/{tcp['id']}")["listener"]["insert_headers"] == {}
+
+
+def test_ranges_of_clients_are_put_in_order_and_must_be_of_the_vips_family(world: World) -> None:
+    listener = world.listener(world.balancer(), allowed_cidrs=["10.1.2.3/8", "192.0.2.1", "10.0.0.0/8"])
+    assert listener["allowed_cidrs"] == ["10.0.0.0/8", "192.0.2.1/32"]
+    path = f"/listeners/{listener['id']}"
+    assert "IP version" in world.change(path, 400, allowed_cidrs=["2001:db8::/32"])
+    assert world.change(path, allowed_cidrs=None)["allowed_cidrs"] is None
+
+
+def test_children_belong_to_the_project_of_their_load_balancer(world: World) -> None:
+    balancer = world.balancer(project_id="alpha")
+    assert world.listener(balancer, 80)["project_id"] == "alpha"
+    assert world.listener(balancer, 81, project_id="alpha")["tenant_id"] == "alpha"
+    wanted = {"loadbalancer_id": balancer["id"], "protocol": "HTTP", "protocol_port": 82}
+    assert "project_id 'beta'" in world.create("listeners", 400, project_id="beta", **wanted)

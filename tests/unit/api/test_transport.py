@@ -1,0 +1,111 @@
+"""Paths, methods, headers and errors: what holds for every request."""
+
+import json
+import re
+
+import pytest
+
+from tests.unit.api.world import World
+
+REQUEST_ID = re.compile(r"req-[0-9a-f-]{36}")
+
+
+def test_the_versions_are_listed_at_the_root_and_lead_to_v2(world: World) -> None:
+    versions = world.http.simulate_get("/", headers={"Host": "lb.example:9876"}).json["versions"]
+    assert [version["id"] for version in versions] == [f"v2.{minor}" for minor in range(31)]
+    assert {version["links"][0]["href"] for version in versions} == {"http://lb.example:9876/v2"}
+    assert [version["id"] for version in versions if version["status"] == "CURRENT"] == ["v2.30"]
+
+
+def test_links_begin_with_api_base_uri_where_it_is_set(tmp_path) -> None:
+    world = World(tmp_path, api_settings__api_base_uri="https://lb.example/octavia/")
+    assert world.http.simulate_get("/").json["versions"][0]["links"][0]["href"] == "https://lb.example/octavia/v2"
+
+
+@pytest.mark.parametrize("prefix", ["/v2", "/v2.0", "/v2/lbaas", "/v2.0/lbaas"])
+@pytest.mark.parametrize("end", ["", "/", ".json"])
+def test_a_collection_answers_under_every_spelling_of_its_path(world: World, prefix: str, end: str) -> None:
+    balancer = world.balancer()
+    assert world.get(f"{prefix}/loadbalancers{end}")["loadbalancers"][0]["id"] == balancer["id"]
+    assert world.get(f"{prefix}/loadbalancers/{balancer['id']}{end}")["loadbalancer"]["id"] == balancer["id"]
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2.0", "/v2.0/lbaas", "/v2.0/octavia"])
+def test_a_bare_node_says_its_name(world: World, path: str) -> None:
+    assert world.get(path) == path.rsplit("/", 1)[1]
+
+
+@pytest.mark.parametrize("path", ["/v2.0/lbaas/nothing", "/v2.0/lbaas/quotas", "/loadbalancers", "/v3", "/v2.0/lbaas/"
+                                  "loadbalancers/11111111-1111-1111-1111-111111111111/foo"])  # fmt: skip
+def test_what_is_not_there_is_404_in_octavias_shape(world: World, path: str) -> None:
+    answer = world.http.simulate_get(path)
+    assert answer.status_code == 404
+    assert answer.json["faultcode"] == "Client"
+    assert answer.json["faultstring"]
+    assert answer.json["debuginfo"] is None
+
+
+def test_a_method_that_a_path_does_not_know_is_405(world: World) -> None:
+    assert world.call("PATCH", "/pools", 405)["faultcode"] == "Client"
+    assert world.call("DELETE", "/loadbalancers", 405)["faultcode"] == "Client"
+    assert world.call("PUT", "/providers", 405)["faultcode"] == "Client"
+
+
+def test_who_does_not_accept_json_gets_406_and_who_says_nothing_gets_json(world: World) -> None:
+    assert world.get("/pools", 406, headers={"Accept": "text/html"})["faultstring"]
+    assert world.get("/pools", 200, headers={"Accept": ""}) == {"pools": [], "pools_links": []}
+    assert world.get("/pools", 200, headers={"Accept": "text/html, */*;q=0.1"})
+
+
+@pytest.mark.parametrize("path", ["/", "/v2.0/lbaas/pools", "/nowhere", "/healthcheck"])
+def test_every_answer_carries_a_request_id_of_our_own(world: World, path: str) -> None:
+    mine = "req-11111111-1111-1111-1111-111111111111"
+    answers = [world.http.simulate_get(path, headers={"X-Openstack-Request-Id": mine}) for _ in range(2)]
+    ids = {answer.headers["x-openstack-request-id"] for answer in answers}
+    assert len(ids) == 2
+    assert mine not in ids
+    assert all(REQUEST_ID.fullmatch(each) for each in ids)
+
+
+def test_a_callers_request_id_stands_in_the_log_if_it_has_the_form_of_one(world: World, caplog) -> None:
+    caplog.set_level("INFO")
+    mine = "req-11111111-1111-1111-1111-111111111111"
+    world.get("/pools", headers={"X-Openstack-Request-Id": mine})
+    world.get("/pools", headers={"X-Openstack-Request-Id": "req-1\r\nroot logged in"})
+    assert mine in caplog.text
+    assert "root logged in" not in caplog.text
+
+
+def test_a_line_break_in_a_path_cannot_forge_a_line_of_the_log(world: World, caplog) -> None:
+    caplog.set_level("INFO")
+    world.http.simulate_get("/v2.0/x%0Aroot logged in")
+    assert not [line for line in caplog.text.splitlines() if line.startswith("root")]
+
+
+def test_the_health_check_says_whether_the_database_answers(world: World) -> None:
+    assert world.http.simulate_get("/healthcheck").status_code == 200
+    assert world.http.simulate_head("/healthcheck").status_code == 200
+
+
+def test_what_nobody_foresaw_is_500_without_a_word_of_its_cause_but_the_log_has_it(tmp_path, caplog) -> None:
+    world = World(tmp_path)
+    world.networking.subnets = lambda: 1 / 0  # type: ignore[method-assign,assignment]
+    answer = world.http.simulate_get("/v2.0/subnets")
+    assert answer.status_code == 500
+    assert answer.json["faultcode"] == "Server"
+    assert answer.headers["x-openstack-request-id"] in answer.json["faultstring"]
+    assert "division" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
+    assert answer.headers["x-openstack-request-id"] in caplog.text
+
+
+def test_providers_are_listed_by_name_and_description(world: World) -> None:
+    assert [each["name"] for each in world.get("/providers")["providers"]] == ["amphora", "octavia"]
+    assert world.get("/providers", query_string="fields=name")["providers"][0] == {"name": "amphora"}
+    assert world.get("/providers/amphora", 404)
+
+
+def test_answers_are_json(world: World) -> None:
+    answer = world.http.simulate_get("/v2.0/lbaas/pools")
+    assert answer.headers["content-type"] == "application/json"
+    assert json.loads(answer.text) == {"pools": [], "pools_links": []}

@@ -1,0 +1,125 @@
+"""What the API says when the database, the network or the loop's wake-up is in trouble, and what it leaves behind."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from lictor.drivers.network.base import NetworkError
+from lictor.model import store as store_module
+from tests.unit.api.world import World
+
+
+def each_connection(world: World, statement: str) -> None:
+    """Have every connection begin with a statement."""
+    world.store.engine.dispose()
+    event.listen(world.store.engine, "connect", lambda connection, _record: connection.execute(statement))
+
+
+def post(world: World):
+    return world.http.simulate_post("/v2/loadbalancers", json={"loadbalancer": {"vip_subnet_id": world.subnet.id}})
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [("PRAGMA query_only = ON", "cannot be written to"), ("PRAGMA max_page_count = 1", "has no room left")],
+)
+def test_a_database_that_takes_no_writes_is_503_with_its_reason_and_still_read(world, statement, sentence) -> None:
+    balancer = world.balancer()
+    # One name too many for the pages that are there.
+    each_connection(world, statement)
+    answer = world.http.simulate_put(f"/v2/loadbalancers/{balancer['id']}", json={"loadbalancer": {"name": "x" * 255}})
+    if answer.status_code == 200:
+        answer = next(each for _ in range(999) if (each := post(world)).status_code != 201)
+    assert answer.status_code == 503
+    assert sentence in answer.json["faultstring"]
+    assert answer.json["faultcode"] == "Server"
+    assert world.get("/loadbalancers")["loadbalancers"]
+
+
+def test_a_database_that_another_process_holds_is_503(world: World, monkeypatch) -> None:
+    monkeypatch.setattr(store_module, "ATTEMPTS", 2)
+    each_connection(world, "PRAGMA busy_timeout = 10")
+    with world.store.engine.connect().execution_options(lictor_write=True) as holder:
+        holder.exec_driver_sql("SELECT 1")
+        answer = post(world)
+    assert answer.status_code == 503
+    assert "is busy" in answer.json["faultstring"]
+    assert post(world).status_code == 201
+
+
+def test_a_database_that_is_gone_is_503_and_the_health_check_says_so(tmp_path) -> None:
+    directory = tmp_path / "state"
+    directory.mkdir()
+    world = World(directory)
+    world.store.engine.dispose()
+    directory.rename(tmp_path / "elsewhere")
+    for answer in (world.http.simulate_get("/v2/pools"), world.http.simulate_get("/healthcheck"), post(world)):
+        assert answer.status_code == 503
+        assert "cannot be reached" in answer.json["faultstring"]
+        assert "sqlite" not in answer.text.lower()
+    (tmp_path / "elsewhere").rename(directory)
+    assert world.http.simulate_get("/healthcheck").status_code == 200
+
+
+def test_a_port_is_given_back_when_the_rows_cannot_be_written(world: World) -> None:
+    def fail(connection, cursor, statement, parameters, context, executemany) -> None:
+        if statement.startswith("INSERT INTO load_balancer"):
+            raise OperationalError(statement, parameters, Exception("disk I/O error"))
+
+    event.listen(world.store.engine, "before_cursor_execute", fail)
+    assert post(world).status_code == 503
+    event.remove(world.store.engine, "before_cursor_execute", fail)
+    assert world.networking.ports() == []
+
+
+def test_a_port_stays_when_nobody_knows_whether_the_rows_were_written(world: World) -> None:
+    def commit_then_lose(_connection) -> None:
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    made: list[bool] = []
+
+    def arm(connection, cursor, statement, parameters, context, executemany) -> None:
+        if statement.startswith("INSERT INTO load_balancer"):
+            made.append(True)
+            cursor.connection.commit  # noqa: B018 - what follows is lost after the row was stored
+            event.listen(world.store.engine, "commit", lose)
+
+    def lose(connection) -> None:
+        event.remove(world.store.engine, "commit", lose)
+        connection.exec_driver_sql("COMMIT")
+        commit_then_lose(connection)
+
+    event.listen(world.store.engine, "before_cursor_execute", arm)
+    answer = post(world)
+    event.remove(world.store.engine, "before_cursor_execute", arm)
+    assert made
+    assert answer.status_code == 503
+    (balancer,) = world.get("/loadbalancers")["loadbalancers"]
+    assert [port.id for port in world.networking.ports()] == [balancer["vip_port_id"]]
+
+
+def test_a_network_service_that_fails_is_503_with_its_own_sentence(world: World, monkeypatch) -> None:
+    def fail(_request) -> None:
+        raise NetworkError("Neutron does not answer.")
+
+    monkeypatch.setattr(world.networking, "create_port", fail)
+    answer = post(world)
+    assert (answer.status_code, answer.json["faultstring"]) == (503, "Neutron does not answer.")
+
+
+def test_writes_at_the_same_time_all_count_and_one_port_is_one_listeners(world: World) -> None:
+    balancer = world.balancer()
+    generation, barrier = world.row(balancer).generation, threading.Barrier(8)
+    body = {"listener": {"loadbalancer_id": balancer["id"], "protocol": "HTTP", "protocol_port": 80}}
+
+    def create(_: int) -> int:
+        barrier.wait(30)
+        return world.http.simulate_post("/v2/listeners", json=body).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = sorted(threads.map(create, range(8)))
+    assert statuses == [201] + [409] * 7
+    assert world.row(balancer).generation == generation + 1
