@@ -30,9 +30,9 @@ def test_a_new_load_balancer_is_pending_and_has_an_address_and_a_port_named_afte
 
 
 def test_the_answer_has_the_attributes_of_the_reference_and_no_others(world: World) -> None:
-    expected = """id name description admin_state_up project_id tenant_id provider flavor_id availability_zone
-        vip_address vip_subnet_id vip_network_id vip_port_id vip_qos_policy_id vip_sg_ids additional_vips vip_vnic_type
-        listeners pools tags provisioning_status operating_status created_at updated_at"""
+    expected = """id name description admin_state_up project_id tenant_id provider flavor_id availability_zone tags
+        vip_address vip_subnet_id vip_network_id vip_port_id vip_qos_policy_id vip_sg_ids vip_vnic_type additional_vips
+        listeners pools provisioning_status operating_status created_at updated_at"""
     assert set(world.balancer()) == set(expected.split())
 
 

@@ -76,27 +76,21 @@ def test_a_port_is_given_back_when_the_rows_cannot_be_written(world: World) -> N
 
 
 def test_a_port_stays_when_nobody_knows_whether_the_rows_were_written(world: World) -> None:
-    def commit_then_lose(_connection) -> None:
-        raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
-
-    made: list[bool] = []
+    lost: list[bool] = []
 
     def arm(connection, cursor, statement, parameters, context, executemany) -> None:
         if statement.startswith("INSERT INTO load_balancer"):
-            made.append(True)
-            cursor.connection.commit  # noqa: B018 - what follows is lost after the row was stored
-            event.listen(world.store.engine, "commit", lose)
+            event.listen(world.store.engine, "commit", commit_but_lose_the_answer, once=True)
 
-    def lose(connection) -> None:
-        event.remove(world.store.engine, "commit", lose)
-        connection.exec_driver_sql("COMMIT")
-        commit_then_lose(connection)
+    def commit_but_lose_the_answer(connection) -> None:
+        connection.connection.driver_connection.execute("COMMIT")
+        lost.append(True)
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
     event.listen(world.store.engine, "before_cursor_execute", arm)
     answer = post(world)
     event.remove(world.store.engine, "before_cursor_execute", arm)
-    assert made
-    assert answer.status_code == 503
+    assert (answer.status_code, lost) == (503, [True])
     (balancer,) = world.get("/loadbalancers")["loadbalancers"]
     assert [port.id for port in world.networking.ports()] == [balancer["vip_port_id"]]
 
