@@ -121,7 +121,9 @@ def _route(
     want = {(packed(route.destination), packed(route.gateway) if route.gateway else None) for route in interface.routes}
     for family, route in present:
         if route.dev == interface.name and _key(family, route) not in want:
-            result.inner.append(f"-{family} route del {route.dst}{_via(route.gateway)} dev {interface.name}")
+            # Spelled out: a batch line takes no -6, and "default" alone would mean IPv4's.
+            destination = _destination(family, route)
+            result.inner.append(f"route del {destination}{_via(route.gateway)} dev {interface.name}")
     for wish in interface.routes:
         if (packed(wish.destination), packed(wish.gateway) if wish.gateway else None) not in have:
             via = _via(wish.gateway)
@@ -129,9 +131,12 @@ def _route(
 
 
 def _key(family: int, route: KernelRoute) -> tuple[tuple[bytes, int] | None, tuple[bytes, int] | None]:
-    nowhere = "0.0.0.0/0" if family == 4 else "::/0"
-    destination = nowhere if route.dst == "default" else route.dst
-    return packed(destination), packed(route.gateway) if route.gateway else None
+    return packed(_destination(family, route)), packed(route.gateway) if route.gateway else None
+
+
+def _destination(family: int, route: KernelRoute) -> str:
+    everywhere = "0.0.0.0/0" if family == 4 else "::/0"
+    return everywhere if route.dst == "default" else route.dst
 
 
 def _via(gateway: str) -> str:

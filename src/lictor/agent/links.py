@@ -36,7 +36,10 @@ class KernelRoute(msgspec.Struct, frozen=True):
 
 
 def links(namespace: str = "") -> list[Link]:
-    """All Ethernet links (not the loopback, nor the tunnels that some kernels put into each namespace), of the inner namespace or (by default) of the agent's own."""
+    """All Ethernet links of the inner namespace, or (by default) of the agent's own.
+
+    Not the loopback, nor the tunnels that some kernels put into each namespace.
+    """
     found = msgspec.json.decode(_ip(namespace, "-json", "address", "show") or "[]", type=list[Link])
     return [link for link in found if link.link_type == "ether"]
 
