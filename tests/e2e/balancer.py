@@ -64,6 +64,16 @@ class Balancer:
         """Show its first listener, after changes if there are any."""
         return self._object(f"/listeners/{self.ids('listeners')[0]}", "listener", changes)
 
+    def listener_at(self, port, **changes):
+        """Show its listener on a port, after changes if there are any."""
+        found = [self._object(f"/listeners/{each}", "listener", {}) for each in self.ids("listeners")]
+        (one,) = [each for each in found if each["protocol_port"] == port]
+        return self._object(f"/listeners/{one['id']}", "listener", changes)
+
+    def pools(self):
+        """All its pools."""
+        return [self._object(f"/pools/{each}", "pool", {}) for each in self.ids("pools")]
+
     def pool(self, **changes):
         """Show its first pool, after changes if there are any."""
         return self._object(f"/pools/{self.ids('pools')[0]}", "pool", changes)
