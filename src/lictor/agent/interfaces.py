@@ -80,7 +80,8 @@ def _retire(link: Link) -> list[str]:
     """Commands that take a NIC out of use which the state does not name (its port is about to be detached)."""
     if not _addresses(link) and "UP" not in link.flags:
         return _clear_name(link, "")
-    return [f"address flush dev {link.ifname}", f"link set dev {link.ifname} down", *_clear_name(link, "")]
+    down = _clear_name(link, "") or [f"link set dev {link.ifname} down"]
+    return [f"address flush dev {link.ifname}", *down]
 
 
 def _clear_name(link: Link, right: str) -> list[str]:
