@@ -28,7 +28,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt(
             "max_request_body_size", default=8 * 2**20, min=1024, help="Bytes; larger bodies are refused (413)."
         ),
-        cfg.IntOpt("threads", default=10, min=1, help="Requests served at a time by the embedded server."),
+        cfg.IntOpt("threads", default=10, min=1, help="Threads of the embedded server; more come when all are busy."),
     ],
     "controller_worker": [
         cfg.IntOpt("workers", default=4, min=1, help="Load balancers that one process works on at a time."),

@@ -7,6 +7,7 @@ import json
 import pathlib
 import re
 import socket
+import subprocess
 
 import pytest
 
@@ -48,6 +49,7 @@ def test_a_body_of_100_mib_is_refused_and_never_held_in_memory(deployment, frami
             for _ in range(100):
                 chunk = b" " * MEBIBYTE
                 connection.sendall(b"100000\r\n" + chunk + b"\r\n" if "chunked" in framing else chunk)
+            connection.sendall(b"0\r\n\r\n" if "chunked" in framing else b"")
         status, body = answer_of(connection)
     assert status == 413, body
     assert "8388608" in body["faultstring"], "it says what is allowed"
@@ -55,10 +57,14 @@ def test_a_body_of_100_mib_is_refused_and_never_held_in_memory(deployment, frami
     assert deployment.call("GET", "/loadbalancers") == []
 
 
-def test_a_body_that_is_announced_too_long_is_refused_before_it_is_sent(deployment):
-    with socket.create_connection(("127.0.0.1", PORT), timeout=10) as connection:
-        connection.sendall(head(deployment, "Content-Length: 104857600"))
-        assert answer_of(connection)[0] == 413
+def test_curl_is_told_so_too(deployment, tmp_path):
+    body = tmp_path / "body"
+    with body.open("wb") as file:
+        file.truncate(100 * MEBIBYTE)
+    who = f"{deployment.credentials()['OS_USERNAME']}:{deployment.credentials()['OS_PASSWORD']}"
+    command = ["curl", "--silent", "--max-time", "30", "--user", who, "--data-binary", f"@{body}"]
+    said = subprocess.run([*command, f"http://127.0.0.1:{PORT}{PATH}"], capture_output=True, text=True, check=True)
+    assert "8388608" in json.loads(said.stdout)["faultstring"]
 
 
 @pytest.mark.parametrize("length", ["-1", "banana", "1e3"])
@@ -76,7 +82,7 @@ def http_status(connection):
 def test_clients_that_hang_do_not_keep_others_waiting(deployment, said):
     words = head(deployment, "Content-Length: 500") + b'{"loadbalancer"' if said == b"whole head" else said
     with contextlib.ExitStack() as stack:
-        for _ in range(30):
+        for _ in range(50):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", PORT), timeout=10))
             connection.sendall(words)
         assert deployment.call("GET", "/loadbalancers") == []

@@ -17,7 +17,18 @@ BACKLOG = 128
 """Connections that may wait to be accepted: a script that makes fifty load balancers at once should not be refused."""
 
 
+MOST_THREADS = 200
+"""A client that hangs, in the middle of a request or before it, holds a thread for as long as the timeout lasts."""
+
+
 class _Server(wsgi.Server):
+    def process_conn(self, conn: Any) -> None:
+        # Whoever hangs must not keep others waiting: there is a thread for every connection, up to the most there are.
+        missing = self.requests.qsize + 1 - self.requests.idle
+        if missing > 0:
+            self.requests.grow(missing)
+        super().process_conn(conn)
+
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         LOG.log(level, "%s", msg, exc_info=traceback)
 
@@ -32,7 +43,8 @@ class ApiServer:
         self._server = _Server(
             (options.bind_host, options.bind_port),
             app,
-            numthreads=options.threads,
+            numthreads=min(options.threads, MOST_THREADS),
+            max=MOST_THREADS,
             request_queue_size=BACKLOG,
             timeout=60,
         )
