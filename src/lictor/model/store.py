@@ -16,6 +16,9 @@ T = TypeVar("T")
 ATTEMPTS = 12
 """How often a transaction that lost a race is run again before its error is passed on."""
 
+PATIENCE = 15.0
+"""Seconds after which it is not run again, however few the attempts were: somebody waits for an answer."""
+
 # What the databases say when another transaction was first: SQLite, PostgreSQL, and MySQL (Galera's certification
 # failure is reported as a deadlock too).
 _LOST_RACE = ("database is locked", "deadlock", "could not serialize", "lock wait timeout", "record has changed")
@@ -42,13 +45,14 @@ class Store:
         A lost race (a deadlock, a certification failure, a busy SQLite) runs it again from the start, so ``work`` must
         have no effect but on its session. Any other exception rolls back and is passed on.
         """
+        deadline = time.monotonic() + PATIENCE
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._sessions.begin() as session:
                     session.connection(execution_options={"lictor_write": True})
                     return work(session)
             except DBAPIError as error:
-                if attempt == ATTEMPTS or not lost_race(error):
+                if attempt == ATTEMPTS or time.monotonic() > deadline or not lost_race(error):
                     raise
                 time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
         raise AssertionError("unreachable")
@@ -70,7 +74,7 @@ def make_engine(url: str) -> Engine:
     """An engine whose connections behave alike on all databases."""
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20)
-    engine = create_engine(url, connect_args={"timeout": 15, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": 5, "check_same_thread": False})
     event.listen(engine, "connect", _sqlite_connect)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
