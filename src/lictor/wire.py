@@ -92,10 +92,11 @@ class Server(Frozen, frozen=True, kw_only=True):
 
 
 class HAProxy(Frozen, frozen=True, kw_only=True):
-    """HAProxy's part: the whole configuration text and, as data, the servers whose lines stand in it.
+    """HAProxy's part: the whole configuration text and, as data, those of its servers that may change at run time.
 
-    Every server's ``line()`` stands in ``config`` on a line of its own, indented by four spaces, inside the backend it
-    names. The agent compares the text without these lines: equal means that the change can go through the runtime API.
+    Servers that HAProxy cannot change without a reload (those with external checks) stand in the text alone. Each
+    server's ``line()`` stands in ``config`` on a line of its own, indented by four spaces, inside the backend it names.
+    The agent compares the text without these lines: equal means that the change can go through the runtime API.
     """
 
     config: str
