@@ -24,8 +24,9 @@ class Plan:
 
 def converge(wanted: list[wire.Interface], namespace: str) -> None:
     """See that the inner namespace has just these interfaces, addresses and routes. Raises ``AgentError``."""
-    outer = links() if _missing(wanted, links(namespace)) else []
-    todo = plan(wanted, links(namespace), outer, routes(namespace))
+    inner = links(namespace)
+    outer = links() if _missing(wanted, inner) else []
+    todo = plan(wanted, inner, outer, routes(namespace))
     batch([command.format(namespace=namespace) for command in todo.outer])
     batch(todo.inner, namespace)
     announce.send(todo.announce, namespace)
@@ -33,8 +34,9 @@ def converge(wanted: list[wire.Interface], namespace: str) -> None:
 
 def differ(wanted: list[wire.Interface], namespace: str) -> bool:
     """Whether ``converge`` would find anything to do."""
-    todo = plan(wanted, links(namespace), [], routes(namespace))
-    return bool(todo.inner or _missing(wanted, links(namespace)))
+    inner = links(namespace)
+    todo = plan(wanted, inner, [], routes(namespace))
+    return bool(todo.inner or _missing(wanted, inner))
 
 
 def await_nics(wanted: list[wire.Interface], namespace: str, management: str) -> None:

@@ -21,7 +21,7 @@ from lictor.wire import DesiredState, Report
 BETWEEN = ("state delivered",)
 """Fail points between "made outside" and "written down"."""
 
-BOOT_POLL = 0.02
+BOOT_POLL = 0.01
 """Seconds between attempts to reach an agent that is starting."""
 
 

@@ -68,12 +68,14 @@ class Workers:
         """There may be work: do not wait for the next poll. From any thread; a hint that may be lost without harm."""
         with self._work:
             self._woken += 1
-            self._work.notify_all()
+            # One is enough, as who finds work wakes the next: all at once would only fight over the database.
+            self._work.notify()
 
     def stop(self, seconds: float = 10.0) -> None:
         """Finish the passes that are under way, for so long; what is not finished is handed back undone."""
         self._stopping.set()
-        self.wake()
+        with self._work:
+            self._work.notify_all()
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -103,6 +105,7 @@ class Workers:
         held = lease.claim(self._tools.store, self._owner, self._options.lease_duration)
         if held is None:
             return False
+        self.wake()
         reach("claimed")
         self._held[held.load_balancer_id] = held
         try:

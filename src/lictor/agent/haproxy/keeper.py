@@ -13,7 +13,7 @@ from lictor.agent.errors import AgentError, log
 from lictor.agent.haproxy import changes, serverstate, statistics
 from lictor.agent.haproxy.carry import Carry
 from lictor.agent.haproxy.master import Master
-from lictor.agent.haproxy.runtime import RuntimeFailed, Session, pid_of
+from lictor.agent.haproxy.runtime import RuntimeFailed, Session, pid_of, version_of
 from lictor.agent.haproxy.section import global_section
 from lictor.agent.store import replace, write
 
@@ -47,7 +47,6 @@ class Keeper:
         """Ask HAProxy about a staged configuration. Raises ``CommandFailed`` with its words."""
         write(place / "check.cfg", global_section(self._directory, place / "certs"))
         run(["haproxy", "-c", "-f", str(place / "check.cfg"), "-f", str(place / "haproxy.cfg")])
-        self.version = self.version or _version()
 
     def converge(self, old: wire.HAProxy | None, new: wire.HAProxy | None, force: bool) -> None:
         """See that ``current`` is what runs. ``old`` is what runs now, None if that is not known.
@@ -66,6 +65,7 @@ class Keeper:
         elif force or changed or old is None or not self._at_runtime(old, new):
             self._reload(old, new)
         self._wake()
+        self.version = self.version or self._ask_version()
 
     def want(self) -> None:
         """Have ``watch`` start what ``current`` names, and go on trying."""
@@ -159,15 +159,17 @@ class Keeper:
         replace(file, text)
         return True
 
+    def _ask_version(self) -> str:
+        """The version of what runs, such as ``2.6.12``; asking the program instead would cost a start-up of it."""
+        try:
+            with Session(self.master.socket) as session:
+                return version_of(session.ask("show info"))
+        except RuntimeFailed:
+            return ""
+
     def _wake(self) -> None:
         os.eventfd_write(self._woken, 1)
 
     def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._woken)
-
-
-def _version() -> str:
-    """The version of the installed HAProxy, such as ``2.6.12``."""
-    words = run(["haproxy", "-v"]).split()
-    return words[2].split("-")[0] if len(words) > 2 else ""

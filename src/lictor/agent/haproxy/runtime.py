@@ -60,6 +60,12 @@ def worker_pid(path: pathlib.Path, timeout: float = 1.0) -> int:
         return pid_of(session.ask("show info"))
 
 
+def version_of(info: str) -> str:
+    """The version in an answer to ``show info``, such as ``2.6.12``; empty if it names none."""
+    lines = (line for line in info.split("\n") if line.startswith("Version: "))
+    return next(lines, "").removeprefix("Version: ").split("-")[0].strip()
+
+
 def pid_of(info: str) -> int:
     """The worker's pid in an answer to ``show info``."""
     for line in info.split("\n"):
