@@ -10,6 +10,21 @@ from tests.lab.deployment import Deployment, world
 from tests.lab.web import WebServers
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what `lictor up` said last, and whether it still runs."""
+    report = yield
+    deployment = item.funcargs.get("deployment") if hasattr(item, "funcargs") else None
+    if report.failed and deployment is not None and deployment.process is not None:
+        title = (
+            f"lictor up ended with {deployment.process.poll()}"
+            if deployment.process.poll() is not None
+            else "lictor up"
+        )
+        report.sections.append((title, deployment.log.read_text()[-8000:]))
+    return report
+
+
 @pytest.fixture(scope="session", autouse=True)
 def sealed():
     if os.environ.get("LICTOR_SEALED") != "1":

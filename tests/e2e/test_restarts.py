@@ -7,36 +7,24 @@ import threading
 import pytest
 
 from tests.e2e.balancer import HTTP_MONITOR, Balancer, listener, pool
-from tests.lab.deployment import Deployment, eventually, http_get, world
-from tests.lab.web import WebServers
+from tests.lab.deployment import eventually, http_get, world
 
 KINDS = ("loadbalancers", "listeners", "pools", "healthmonitors")
 
 
-@pytest.fixture
-def deployment(tmp_path):
-    """One whose end each test watches for itself."""
-    before = world()
-    deployment = Deployment(tmp_path / "state").start()
-    yield deployment
-    if deployment.process.poll() is None:
-        deployment.kill()
-    deployment.down("--purge")
-    assert world() == before
+@pytest.fixture(autouse=True)
+def running(deployment):
+    """A test that fails half way must not take the next ones with it."""
+    if deployment.process.poll() is not None:
+        deployment.start()
 
 
 @pytest.fixture
-def web(deployment):
-    with WebServers(deployment.state_dir) as web:
-        yield web
-
-
-@pytest.fixture
-def lb(deployment, web):
-    three = [listener(pool(web.addresses, healthmonitor=HTTP_MONITOR)), listener(port=8080)]
-    lb = Balancer(deployment, "lb", three, {"tags": ["kept"]}).wait_active()
+def lb(balancer, web):
+    body = pool(web.addresses[:2], healthmonitor=HTTP_MONITOR)
+    lb = balancer(listener(body), listener(port=8080), tags=["kept"])
     lb.member("m2", weight=3)
-    lb.becomes(lb="ONLINE", pool="ONLINE", m1="ONLINE", m2="ONLINE")
+    lb.becomes(lb="ONLINE", pool="ONLINE", listener_8080="ONLINE", m1="ONLINE", m2="ONLINE")
     return lb
 
 
@@ -129,19 +117,23 @@ def test_what_was_accepted_before_a_kill_is_done_after_it(deployment, web, lb):
     assert {each["name"] for each in deployment.call("GET", path)} >= {"name4"}
     assert len(set(lb.answers())) == 1
     assert set(created.answers()) == {"web1"}
+    created.delete()
 
 
-def test_down_and_purge_leave_nothing(tmp_path):
-    before = world()
-    deployment = Deployment(tmp_path / "other").start()
-    with WebServers(deployment.state_dir) as web:
-        lb = Balancer(deployment, "lb", [listener(pool(web.addresses))], {}).wait_active()
-        lb.served_by("web1", "web2")
-        deployment.down()
-        assert deployment.process.wait(5) == 0
-        lb.served_by("web1", "web2")
-        assert deployment.down("--purge").returncode == 0
-    assert world() == before
+def test_down_keeps_the_traffic_and_purge_leaves_nothing(deployment, servers):
+    lb = Balancer(deployment, "lb", [listener(pool(servers.addresses[:2]))], {}).wait_active()
+    lb.served_by("web1", "web2")
+    deployment.down()
+    assert deployment.process.wait(5) == 0
+    with pytest.raises(ConnectionRefusedError):
+        deployment.request("GET", "/")
+    lb.served_by("web1", "web2")
+    deployment.down("--purge")
+    left = world()
+    assert left["processes"] == set()
+    assert {name for name in left["namespaces"] if name.startswith("lictor-")} == set()
+    with pytest.raises(OSError):
+        http_get(lb.vip, timeout=0.5)
     assert not deployment.state_dir.exists()
     mounts = subprocess.run(["mount"], capture_output=True, text=True, check=True).stdout
     assert str(deployment.state_dir) not in mounts

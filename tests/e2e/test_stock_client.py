@@ -229,8 +229,8 @@ def deleted_one_by_one(openstack, deployment, tree):
 
 @pytest.mark.timeout(120)
 def test_what_the_client_is_told_when_it_asks_for_what_is_not_there(openstack, deployment, balancer):
-    balancer(name="twin")
-    balancer(name="twin")
+    for _ in range(2):
+        balancer(name="twin").becomes(lb="ONLINE")
     before = deployment.call("GET", "/loadbalancers")
     assert "nowhere" in openstack.refused("create --name x --vip-subnet-id nowhere")
     assert "nobody" in openstack.refused("show nobody")
