@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.e2e.balancer import Balancer, listener, pool
-from tests.lab.deployment import processes
+from tests.lab.deployment import eventually, processes
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ class Generations(threading.Thread):
         with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=10)) as database:
             while not self.over.wait(0.002):
                 ((applied, self.wanted),) = database.execute(query, (self._id,)).fetchall()
-                if applied not in self.applied:
+                if applied not in self.applied[-1:]:
                     self.applied.append(applied)
 
 
@@ -58,10 +58,12 @@ def test_thirty_writes_to_one_that_is_at_work_are_all_accepted_and_come_together
         assert lb.itself()["provisioning_status"] == "PENDING_UPDATE"
     assert [status for status, _ in answers] == [201] * 20 + [200] * 10
     lb.wait_active()
+    # A heartbeat that left before the delivery looks like drift, and has the same state delivered once more.
+    eventually(lambda: watcher.applied[-1] == watcher.wanted, 10, "the last generation is applied")
     watcher.over.set()
     watcher.join()
-    assert len(watcher.applied) <= 5, watcher.applied
-    assert watcher.applied[-1] == watcher.wanted >= 31
+    assert watcher.wanted >= 31
+    assert len(watcher.applied) <= 6, watcher.applied
     assert len(lb.ids("listeners")) == 11
     assert len(deployment.call("GET", place)) == 11
     assert set(lb.answers()) == {"web1"}
