@@ -14,14 +14,11 @@ from lictor.api.resource import Api, Change, Reader, answer, begin, rule
 from lictor.api.status import tree
 from lictor.api.views import LOAD_BALANCERS, Document
 from lictor.model import (
+    CHILDREN,
     Child,
-    HealthMonitor,
-    L7Policy,
-    L7Rule,
     Listener,
     ListenerStatistics,
     LoadBalancer,
-    Member,
     Pool,
     new_id,
 )
@@ -30,7 +27,6 @@ from lictor.model.queries import replace_tags, statistics
 from lictor.model.statuses import Provisioning
 
 _COLUMNS = ("name", "description", "admin_state_up")
-_BELOW: tuple[type[Child], ...] = (Listener, Pool, Member, HealthMonitor, L7Policy, L7Rule)
 
 
 class LoadBalancerCollection(Reader):
@@ -144,7 +140,7 @@ def _delete(session: Session, context: Context, load_balancer_id: str, cascade: 
     if not cascade and _has_children(session, load_balancer_id):
         raise errors.validation(f"Cannot delete Load Balancer {load_balancer_id} - it has children")
     values = {"provisioning_status": Provisioning.PENDING_DELETE, "generation": load_balancer.generation}
-    for table in _BELOW:
+    for table in CHILDREN:
         session.execute(update(table).where(table.load_balancer_id == load_balancer_id).values(**values))
 
 

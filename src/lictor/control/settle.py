@@ -16,6 +16,7 @@ from lictor.control import events
 from lictor.control.lease import LeaseLostError
 from lictor.control.task import Task
 from lictor.model import (
+    CHILDREN,
     AdditionalVip,
     Amphora,
     AmphoraHealth,
@@ -26,16 +27,12 @@ from lictor.model import (
     Listener,
     ListenerStatistics,
     LoadBalancer,
-    Member,
-    Pool,
     Tag,
 )
 from lictor.model.clock import clock_ms
 from lictor.model.statuses import Operating, Provisioning
 from lictor.model.store import rows_changed
 
-# Children before their parents, as foreign keys ask when rows go.
-CHILDREN: tuple[type[Child], ...] = (L7Rule, L7Policy, Member, HealthMonitor, Listener, Pool)
 BELOW: tuple[type[Any], ...] = (Amphora, Tag, ListenerStatistics, AdditionalVip, *CHILDREN)
 UNSETTLED = (Provisioning.PENDING_CREATE, Provisioning.PENDING_UPDATE, Provisioning.ERROR)
 

@@ -15,8 +15,12 @@ from lictor.model.pool import HealthMonitor, Member, Pool
 from lictor.model.resource import Child, Resource
 from lictor.model.tag import Tag
 
+CHILDREN: tuple[type[Child], ...] = (L7Rule, L7Policy, Member, HealthMonitor, Listener, Pool)
+"""Every kind of object below a load balancer; children before their parents, as foreign keys ask when rows go."""
+
 __all__ = [
-    "AdditionalVip", "Amphora", "AmphoraHealth", "AmphoraMemberPort", "AvailabilityZone", "AvailabilityZoneProfile",
-    "Base", "Child", "Event", "Flavor", "FlavorProfile", "HealthMonitor", "L7Policy", "L7Rule", "Listener",
-    "ListenerStatistics", "LoadBalancer", "LocalPort", "Member", "Pool", "Quota", "Resource", "Tag", "new_id", "now",
+    "CHILDREN", "AdditionalVip", "Amphora", "AmphoraHealth", "AmphoraMemberPort", "AvailabilityZone",
+    "AvailabilityZoneProfile", "Base", "Child", "Event", "Flavor", "FlavorProfile", "HealthMonitor", "L7Policy",
+    "L7Rule", "Listener", "ListenerStatistics", "LoadBalancer", "LocalPort", "Member", "Pool", "Quota", "Resource",
+    "Tag", "new_id", "now",
 ]  # fmt: skip
