@@ -30,7 +30,7 @@ _FIRST_VERSION_WITH_HOST = 1.1
 def create(change: Change, pool: Pool, wanted: MonitorInGraph) -> HealthMonitor:
     """Give a pool its health monitor. Raises 400, 409 and 501."""
     values: dict[str, Any] = {name: getattr(wanted, name) for name in _COLUMNS}
-    supported.check("healthmonitor", values)
+    supported.check(change.api.conf, "healthmonitor", values)
     change.check_project(wanted.project_id)
     if not monitor_fits_pool(wanted.type, pool.protocol):
         raise errors.validation(

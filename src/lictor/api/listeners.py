@@ -40,7 +40,7 @@ def timeouts(api: Api) -> dict[str, Any]:
 def create(change: Change, wanted: ListenerInGraph, default_pool: Pool | None) -> Listener:
     """Add a listener to a load balancer. Raises 400, 409 and 501."""
     values = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not None}
-    supported.check("listener", values | {"l7policies": wanted.l7policies})
+    supported.check(change.api.conf, "listener", values | {"l7policies": wanted.l7policies})
     change.check_project(wanted.project_id)
     values = timeouts(change.api) | values
     _check(change, wanted.protocol, values)
@@ -133,7 +133,7 @@ class ListenerItem(Reader):
         """Change."""
         listener_id, context = LISTENERS.identify(listener_id), context_of(req)
         values = changes(self.api.parse(req, "listener_", "listener", ListenerPut), ListenerPost, timeouts(self.api))
-        supported.check("listener", values)
+        supported.check(self.api.conf, "listener", values)
 
         def work(session: Session) -> Document:
             change, listener = begin_at(

@@ -44,7 +44,7 @@ class LoadBalancerCollection(Reader):
         wanted = self.api.parse(req, "load_balancer", "loadbalancer", LoadBalancerPost)
         project_id = wanted.project_id or context.project_id
         authorize(context, rule(LOAD_BALANCERS, "post"), project_id)
-        supported.check("loadbalancer", given(wanted))
+        supported.check(self.api.conf, "loadbalancer", given(wanted))
         provider = resolve(wanted.provider)
         members.check_outside(self.api, graph.all_members(wanted))
         self.respond(resp, _create(self.api, wanted, project_id, provider), falcon.HTTP_201)

@@ -30,7 +30,7 @@ def create(change: Change, wanted: PoolInGraph, *, in_graph: bool = False) -> Po
     for name in ("protocol", "lb_algorithm"):
         if values[name] is None:
             raise errors.missing_field(name)
-    supported.check("pool", values)
+    supported.check(change.api.conf, "pool", values)
     change.check_project(wanted.project_id)
     pool = Pool(session_persistence=_persistence(wanted.session_persistence, str(wanted.protocol), None), **values)
     change.add(pool, wanted.tags)
@@ -145,7 +145,7 @@ class PoolItem(Reader):
         pool_id, context = POOLS.identify(pool_id), context_of(req)
         wanted = self.api.parse(req, "pool_", "pool", PoolPut)
         values = changes(wanted, PoolPost, {})
-        supported.check("pool", values)
+        supported.check(self.api.conf, "pool", values)
 
         def work(session: Session) -> Document:
             change, pool = begin_at(self.api, session, context, rule(POOLS, "put"), POOLS, Pool, pool_id)
