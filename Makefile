@@ -35,7 +35,7 @@ setup: packages $(READY) ## Debian packages (root) and the virtual environment .
 
 .PHONY: unit
 unit: $(READY) ## tests that need neither root nor network, in seconds
-	pytest tests/unit
+	pytest -n auto tests/unit
 
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and the arrows between folders
