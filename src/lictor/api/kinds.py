@@ -18,6 +18,13 @@ def parse_uuid(value: str) -> str:
     return str(uuid.UUID(value))
 
 
+def parse_name(value: str) -> str:
+    """A name as it stands in a path or as a marker. Raises ValueError for one that no database could hold."""
+    if "\0" in value:
+        raise ValueError("the character U+0000 (NUL) cannot be stored")
+    return value
+
+
 def parse_address(value: str) -> str:
     """The canonical spelling of an IPv4 or IPv6 address. Raises ValueError.
 

@@ -1,6 +1,5 @@
 """Links in answers: where a client finds this API, and the pages next to the one it got."""
 
-from typing import Any
 from urllib.parse import urlencode
 
 import falcon
@@ -14,17 +13,20 @@ def base_uri(req: falcon.Request, conf: cfg.ConfigOpts) -> str:
 
 
 def page_links(
-    req: falcon.Request, base: str, documents: list[dict[str, Any]], more: bool, from_marker: bool, reverse: bool
+    req: falcon.Request, base: str, keys: list[str], more: bool, from_marker: bool, reverse: bool
 ) -> list[dict[str, str]]:
-    """Links to the next and the previous page, with everything else that was asked for (Octavia loses the filters)."""
-    if not documents:
+    """Links to the next and the previous page, with everything else that was asked for (Octavia loses the filters).
+
+    ``keys`` are those of the objects on this page, which the neighbours begin after.
+    """
+    if not keys:
         return []
     links = []
     # Walking backwards, what follows is the page we came from.
     if from_marker if reverse else more:
-        links.append({"rel": "next", "href": _href(req, base, documents[-1]["id"], False)})
+        links.append({"rel": "next", "href": _href(req, base, keys[-1], False)})
     if more if reverse else from_marker:
-        links.append({"rel": "previous", "href": _href(req, base, documents[0]["id"], True)})
+        links.append({"rel": "previous", "href": _href(req, base, keys[0], True)})
     return links
 
 

@@ -77,10 +77,11 @@ def fetch(req: falcon.Request, session: Session, view: View, page: Page, base: s
     documents = documents[: page.limit]
     if page.reverse:
         documents.reverse()
-    links = page_links(req, base, documents, more, page.marker is not None, page.reverse)
+    keys = [document[view.key] for document in documents]
+    links = page_links(req, base, keys, more, page.marker is not None, page.reverse)
     return {
         view.plural: [select_fields(document, page.fields) for document in documents],
-        f"{view.plural}_links": links,
+        f"{view.links or view.plural}_links": links,
     }
 
 
@@ -90,7 +91,7 @@ def scope(context: Context, rule: str, req: falcon.Request, view: View) -> list[
         return []
     if _single(req, "project_id") not in (None, context.project_id):
         raise errors.forbidden()
-    return [view.model.project_id == context.project_id]
+    return [view.columns["project_id"] == context.project_id]
 
 
 def select_fields(document: Document, fields: list[str]) -> Document:
@@ -170,6 +171,8 @@ def _tag_filters(req: falcon.Request, view: View) -> list[ColumnElement[bool]]:
     conditions = []
     for name in _TAGS:
         tags = {tag for text in req.get_param_as_list(name) or [] for tag in text.split(",") if tag}
+        if tags and not view.tagged:
+            raise errors.bad_request(f"{_BAD_FILTER}: {name}")
         if any("\0" in tag for tag in tags) or len(tags) > _MOST_TAGS:
             raise errors.bad_request(f"{_BAD_FILTER}: {name} takes at most {_MOST_TAGS} tags")
         if tags:
@@ -195,10 +198,10 @@ def _sort_keys(req: falcon.Request, view: View) -> list[SortKey]:
     names = [key.column.key for key in keys]
     if len(set(names)) < len(names):
         raise errors.bad_request("Sort keys: each may be given only once")
-    rest = [column for column in ([view.model.created_at] if not keys else []) if column.key not in names]
-    # The id makes the order total: without it, pages could overlap or leave gaps.
-    last = [] if "id" in names else [SortKey(view.columns["id"], False)]
-    return [*keys, *(SortKey(column, False) for column in rest), *last]
+    # Oldest first, if nothing else is asked. The key makes the order total: or pages could overlap or leave gaps.
+    rest = [] if keys or "created_at" not in view.columns else [view.columns["created_at"]]
+    last = [] if view.columns[view.key].key in names else [view.columns[view.key]]
+    return [*keys, *(SortKey(column, False) for column in (*rest, *last))]
 
 
 def _sort_words(req: falcon.Request) -> list[tuple[str, str]]:
@@ -240,7 +243,8 @@ def _whole(text: str) -> int | None:
 def _beyond(session: Session, view: View, page: Page) -> ColumnElement[bool]:
     """The rows on the far side of the marker: after it in the first column, or equal there and after it in the next."""
     columns = [key.column for key in page.keys]
-    row = session.execute(select(*columns).where(view.model.id == page.marker)).one_or_none() if _stored(page) else None
+    at_marker = select(*columns).where(view.columns[view.key] == page.marker)
+    row = session.execute(at_marker).one_or_none() if _stored(page) else None
     if row is None:
         raise errors.bad_request(f"Supplied pagination marker {page.marker} is not valid.")
     alternatives: list[ColumnElement[bool]] = []

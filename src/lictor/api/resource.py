@@ -149,19 +149,28 @@ class Reader:
     def list(self, req: falcon.Request, resp: falcon.Response, *conditions: Any) -> None:
         """Answer with a page of the rows under ``conditions``."""
         page = listing.parse(req, self.view, self.api.conf.api_settings.pagination_max_limit)
-        allowed = listing.scope(context_of(req), rule(self.view, "get_all-global"), req, self.view)
-        page.conditions.extend([*allowed, *conditions])
+        page.conditions.extend([*_allowed(req, self.view), *conditions])
         with self.api.store.read() as session:
             answer(resp, listing.fetch(req, session, self.view, page, base_uri(req, self.api.conf)))
 
     def show(self, req: falcon.Request, resp: falcon.Response, resource_id: str) -> None:
         """Answer with one row. Raises 404 and 403."""
+        context = context_of(req)
         with self.api.store.read() as session:
             document = self.view.show(session, self.view.identify(resource_id))
-        authorize(context_of(req), rule(self.view, "get_one"), document["project_id"])
+        authorize(context, rule(self.view, "get_one"), document.get("project_id", context.project_id))
         fields = req.get_param_as_list("fields") or []
         answer(resp, {self.view.single: listing.select_fields(document, fields)})
 
     def respond(self, resp: falcon.Response, document: Document, status: str = falcon.HTTP_200) -> None:
         """Answer with a document that a write returned."""
         answer(resp, {self.view.single: document}, status)
+
+
+def _allowed(req: falcon.Request, view: View) -> list[Any]:
+    """The conditions under which the caller may see rows. Raises 403."""
+    context = context_of(req)
+    if view.owned:
+        return listing.scope(context, rule(view, "get_all-global"), req, view)
+    authorize(context, rule(view, "get_all"), context.project_id)
+    return []

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.api import errors
-from lictor.api.kinds import parse_uuid
+from lictor.api.kinds import parse_name, parse_uuid
 from lictor.model import (
     AdditionalVip,
     HealthMonitor,
@@ -33,10 +33,11 @@ class View:
     """How one kind of object is named, read and shown.
 
     ``columns`` are shown as they are; ``finish`` adds what other tables know; ``filters`` can only be asked for: each
-    makes a condition of a value.
+    makes a condition of a value. ``key`` is the attribute that paths and markers name an object by; ``links`` begins
+    the name of a list's links where that is not the name of the list (reference, 1.3).
     """
 
-    model: type[Resource]
+    model: type[Any]
     single: str
     plural: str
     title: str
@@ -44,6 +45,18 @@ class View:
     columns: Mapping[str, InstrumentedAttribute[Any]]
     finish: Callable[[Session, list[Document]], None]
     filters: Mapping[str, Callable[[str], ColumnElement[bool]]] = dataclasses.field(default_factory=dict)
+    key: str = "id"
+    links: str = ""
+
+    @property
+    def owned(self) -> bool:
+        """Whether each object belongs to a project; if not, all of them are everybody's or the administrators'."""
+        return "project_id" in self.columns
+
+    @property
+    def tagged(self) -> bool:
+        """Whether users put tags on these objects (reference, 1.5)."""
+        return issubclass(self.model, Resource)
 
     def query(self) -> Select[Any]:
         """Selects the columns, of all rows."""
@@ -53,24 +66,26 @@ class View:
         """The documents of the rows that a query like ``query()`` finds."""
         documents = [dict(zip(self.columns, row, strict=True)) for row in session.execute(query)]
         if documents:
-            tags = tags_of(session, [document["id"] for document in documents])
+            tags = tags_of(session, _ids(documents)) if self.tagged else {}
             for document in documents:
-                document["tenant_id"] = document["project_id"]
-                document["tags"] = tags.get(document["id"], [])
+                if self.owned:
+                    document["tenant_id"] = document["project_id"]
+                if self.tagged:
+                    document["tags"] = tags.get(document["id"], [])
             self.finish(session, documents)
         return documents
 
     def show(self, session: Session, resource_id: str) -> Document:
         """The document of one row. Raises 404."""
-        documents = self.render(session, self.query().where(self.model.id == resource_id))
+        documents = self.render(session, self.query().where(self.columns[self.key] == resource_id))
         if not documents:
             raise self.not_found(resource_id)
         return documents[0]
 
     def identify(self, text: str) -> str:
-        """The id that a path's segment names. Raises 404 if it cannot be one (reference, 1.4)."""
+        """The key that a path's segment names. Raises 404 if it cannot be one (reference, 1.4)."""
         try:
-            return parse_uuid(text)
+            return parse_uuid(text) if self.key == "id" else parse_name(text)
         except ValueError:
             raise self.not_found(text) from None
 
@@ -88,6 +103,10 @@ def columns_of(model: type[Any], *names: str, **renamed: str) -> dict[str, Instr
     common = ("id", "project_id", "name", "admin_state_up", "provisioning_status", "operating_status")
     shown = {name: getattr(model, name) for name in (*common, "created_at", "updated_at", *names)}
     return shown | {name: getattr(model, column) for name, column in renamed.items()}
+
+
+def no_more(_session: Session, _documents: list[Document]) -> None:
+    """The ``finish`` of objects that show nothing but their own columns."""
 
 
 def only_ids(ids: Sequence[str]) -> list[dict[str, str]]:
@@ -215,10 +234,6 @@ POOLS = View(
 # --- members and health monitors -------------------------------------------------------------------------------------
 
 
-def _finish_members(_session: Session, _documents: list[Document]) -> None:
-    """Members show nothing but their own columns."""
-
-
 MEMBERS = View(
     model=Member,
     single="member",
@@ -229,7 +244,7 @@ MEMBERS = View(
         Member, "address", "protocol_port", "weight", "backup", "subnet_id", "monitor_address", "monitor_port",
         "vnic_type",
     ),
-    finish=_finish_members,
+    finish=no_more,
     filters={"pool_id": lambda value: Member.pool_id == value},
 )  # fmt: skip
 
