@@ -28,6 +28,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt(
             "max_request_body_size", default=8 * 2**20, min=1024, help="Bytes; larger bodies are refused (413)."
         ),
+        cfg.BoolOpt("strict_immutability", default=False, help="Refuse writes (409) as Octavia does, unless ACTIVE."),
         cfg.IntOpt("threads", default=10, min=1, help="Threads of the embedded server; more come when all are busy."),
     ],
     "controller_worker": [

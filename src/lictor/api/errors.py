@@ -72,6 +72,11 @@ def immutable(title: str, resource_id: str) -> falcon.HTTPError:
     return conflict(f"{title} {resource_id} is immutable and cannot be updated.")
 
 
+def invalid_state(status: str, load_balancer_id: str) -> falcon.HTTPError:
+    """409: a load balancer that cannot be changed in the status it has."""
+    return conflict(f"Invalid state {status} of loadbalancer resource {load_balancer_id}")
+
+
 def unsupported(option: str) -> falcon.HTTPError:
     """501: good Octavia, but not something this provider can do yet."""
     return falcon.HTTPError(

@@ -10,7 +10,7 @@ from lictor.api.context import Context, authorize, context_of
 from lictor.api.fields import boolean, changes, given
 from lictor.api.providers import resolve
 from lictor.api.requests import LoadBalancerPost, LoadBalancerPut
-from lictor.api.resource import Api, Change, Reader, answer, begin, rule
+from lictor.api.resource import Api, Change, Reader, answer, begin_itself, rule
 from lictor.api.status import tree
 from lictor.api.views import LOAD_BALANCERS, Document
 from lictor.model import (
@@ -22,7 +22,7 @@ from lictor.model import (
     Pool,
     new_id,
 )
-from lictor.model.changes import begin_delete
+from lictor.model.changes import EXPENDABLE
 from lictor.model.queries import replace_tags, statistics
 from lictor.model.statuses import Provisioning
 
@@ -113,7 +113,7 @@ class LoadBalancerItem(Reader):
         vips.check_extras(values.get("vip_qos_policy_id"), values.get("vip_sg_ids"))
 
         def work(session: Session) -> Document:
-            change = begin(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
+            change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
             for name, value in values.items():
                 if name != "tags":
                     setattr(change.load_balancer, name, value)
@@ -128,17 +128,16 @@ class LoadBalancerItem(Reader):
         """Delete; with ``cascade`` all that is below as well."""
         load_balancer_id, context = LOAD_BALANCERS.identify(load_balancer_id), context_of(req)
         cascade = boolean(str(req.params.get("cascade", ""))) or False
-        self.api.write(lambda session: _delete(session, context, load_balancer_id, cascade))
+        self.api.write(lambda session: _delete(self.api, session, context, load_balancer_id, cascade))
         resp.status = falcon.HTTP_204
 
 
-def _delete(session: Session, context: Context, load_balancer_id: str, cascade: bool) -> None:
-    load_balancer = begin_delete(session, load_balancer_id)
-    if load_balancer is None:
-        raise LOAD_BALANCERS.not_found(load_balancer_id)
-    authorize(context, rule(LOAD_BALANCERS, "delete"), load_balancer.project_id)
+def _delete(api: Api, session: Session, context: Context, load_balancer_id: str, cascade: bool) -> None:
+    change = begin_itself(api, session, context, rule(LOAD_BALANCERS, "delete"), load_balancer_id, EXPENDABLE)
+    load_balancer = change.load_balancer
     if not cascade and _has_children(session, load_balancer_id):
         raise errors.validation(f"Cannot delete Load Balancer {load_balancer_id} - it has children")
+    load_balancer.provisioning_status = Provisioning.PENDING_DELETE
     values = {"provisioning_status": Provisioning.PENDING_DELETE, "generation": load_balancer.generation}
     for table in CHILDREN:
         session.execute(update(table).where(table.load_balancer_id == load_balancer_id).values(**values))

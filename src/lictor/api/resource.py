@@ -5,7 +5,7 @@ then the rows. The transaction may be run again when it lost a race, so nothing 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import falcon
@@ -107,8 +107,38 @@ class Change:
 
 
 def begin(api: Api, session: Session, context: Context, rule: str, load_balancer_id: str) -> Change:
-    """Open a write below a load balancer. Raises 403, 404, and 409 if it is being deleted."""
-    load_balancer = changes.begin(session, load_balancer_id)
+    """Open a write below a load balancer. Raises 403, 404, and ``Immutable`` (409) if its status does not allow it."""
+    return _open(api, session, context, rule, load_balancer_id, changes.MUTABLE)
+
+
+def begin_itself(
+    api: Api,
+    session: Session,
+    context: Context,
+    rule: str,
+    load_balancer_id: str,
+    strictly: Collection[str] = changes.MUTABLE,
+) -> Change:
+    """Open a write to a load balancer itself. Raises 403, 404 and 409 (reference, 1.4).
+
+    ``strictly`` are the statuses that allow this write where ``strict_immutability`` is set.
+    """
+    try:
+        return _open(api, session, context, rule, load_balancer_id, strictly)
+    except changes.Immutable as refused:
+        raise errors.invalid_state(refused.status, load_balancer_id) from None
+
+
+def _open(
+    api: Api, session: Session, context: Context, rule: str, load_balancer_id: str, strictly: Collection[str]
+) -> Change:
+    allowed = strictly if api.conf.api_settings.strict_immutability else changes.WRITABLE
+    try:
+        load_balancer = changes.begin(session, load_balancer_id, allowed)
+    except changes.Immutable as refused:
+        # Whoever may not write is not told the status either.
+        authorize(context, rule, refused.project_id)
+        raise
     if load_balancer is None:
         raise LOAD_BALANCERS.not_found(load_balancer_id)
     authorize(context, rule, load_balancer.project_id)

@@ -5,41 +5,58 @@ an UPDATE it also locks the row until COMMIT: whatever the API then checks and c
 change at the same time (on Galera the second committer is told to start over).
 """
 
+from collections.abc import Collection
+from typing import Final
+
 from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from lictor.model.loadbalancer import LoadBalancer
 from lictor.model.resource import Child
 from lictor.model.statuses import Provisioning
+from lictor.model.store import rows_changed
+
+WRITABLE: Final = frozenset(
+    {Provisioning.ACTIVE, Provisioning.ERROR, Provisioning.PENDING_CREATE, Provisioning.PENDING_UPDATE}
+)
+"""The statuses in which a write is accepted: all but PENDING_DELETE, which nothing may disturb."""
+
+MUTABLE: Final = frozenset({Provisioning.ACTIVE})
+"""With ``strict_immutability``: the statuses in which a load balancer and what is below it may change."""
+
+EXPENDABLE: Final = frozenset({Provisioning.ACTIVE, Provisioning.ERROR})
+"""With ``strict_immutability``: the statuses in which a load balancer may be deleted or failed over."""
 
 
 class Immutable(Exception):
-    """The load balancer is being deleted, which nothing may disturb (HTTP 409)."""
+    """The load balancer is in a status in which this write is not accepted (HTTP 409)."""
+
+    def __init__(self, load_balancer: LoadBalancer) -> None:
+        super().__init__(f"Load Balancer {load_balancer.id} is immutable and cannot be updated.")
+        self.load_balancer_id = load_balancer.id
+        self.project_id = load_balancer.project_id
+        self.status = load_balancer.provisioning_status
 
 
-def begin(session: Session, load_balancer_id: str) -> LoadBalancer | None:
+def begin(session: Session, load_balancer_id: str, allowed: Collection[str] = WRITABLE) -> LoadBalancer | None:
     """Open a write below a load balancer: raise its generation, report it PENDING_UPDATE, and hold its row.
 
     A load balancer that has never been ACTIVE stays PENDING_CREATE. Returns None if there is no such load balancer;
-    raises ``Immutable`` if it is in PENDING_DELETE.
+    raises ``Immutable``, with nothing changed, if its status is none of ``allowed``.
     """
-    create, delete = Provisioning.PENDING_CREATE, Provisioning.PENDING_DELETE
-    status = case(
-        (LoadBalancer.provisioning_status == create, create),
-        (LoadBalancer.provisioning_status == delete, delete),
-        else_=Provisioning.PENDING_UPDATE,
+    create = Provisioning.PENDING_CREATE
+    status = case((LoadBalancer.provisioning_status == create, create), else_=Provisioning.PENDING_UPDATE)
+    statement = update(LoadBalancer).where(
+        LoadBalancer.id == load_balancer_id, LoadBalancer.provisioning_status.in_(allowed)
     )
-    raised = _raise(session, load_balancer_id, provisioning_status=status, attempts=0, retry_at_ms=0)
-    if raised is not None and raised.provisioning_status == delete:
-        raise Immutable(f"Load Balancer {load_balancer_id} is immutable and cannot be updated.")
-    return raised
-
-
-def begin_delete(session: Session, load_balancer_id: str) -> LoadBalancer | None:
-    """Like ``begin``, but condemns the load balancer itself. Raises ``Immutable`` if that was done before."""
-    load_balancer = begin(session, load_balancer_id)
-    if load_balancer is not None:
-        load_balancer.provisioning_status = Provisioning.PENDING_DELETE
+    accepted = rows_changed(
+        session,
+        statement.values(generation=LoadBalancer.generation + 1, provisioning_status=status, attempts=0, retry_at_ms=0),
+    )
+    query = select(LoadBalancer).where(LoadBalancer.id == load_balancer_id)
+    load_balancer = session.scalar(query.execution_options(populate_existing=True))
+    if load_balancer is not None and not accepted:
+        raise Immutable(load_balancer)
     return load_balancer
 
 
@@ -54,16 +71,6 @@ def ask_again(session: Session, load_balancer_id: str) -> None:
         statement.values(observed_generation=0, updated_at=LoadBalancer.updated_at),
         execution_options={"synchronize_session": False},
     )
-
-
-def _raise(session: Session, load_balancer_id: str, **values: object) -> LoadBalancer | None:
-    statement = update(LoadBalancer).where(LoadBalancer.id == load_balancer_id)
-    session.execute(
-        statement.values(generation=LoadBalancer.generation + 1, **values),
-        execution_options={"synchronize_session": False},
-    )
-    query = select(LoadBalancer).where(LoadBalancer.id == load_balancer_id)
-    return session.scalar(query.execution_options(populate_existing=True))
 
 
 def mark_created(load_balancer: LoadBalancer, *children: Child) -> None:

@@ -53,7 +53,11 @@ def test_a_load_balancer_that_is_being_deleted_refuses_writes_and_goes_with_all_
     add_load_balancer(store, "other")
     add_load_balancer(store, "lb", members=3)
     settle.success(begin_task(store, conf))
-    store.write(lambda s: changes.begin_delete(s, "lb"))
+
+    def condemn(session):
+        changes.begin(session, "lb").provisioning_status = "PENDING_DELETE"
+
+    store.write(condemn)
     with pytest.raises(changes.Immutable):
         store.write(lambda s: changes.begin(s, "lb"))
     settle.deleted(begin_task(store, conf))
