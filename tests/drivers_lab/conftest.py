@@ -68,7 +68,7 @@ class Deployment:
         return boot.amphora_id
 
     def port(self, name: str) -> Port:
-        return self.networking.create_port(PortRequest(name, self.networking.subnets()[0].id))
+        return self.networking.create_ports([PortRequest(name, self.networking.subnets()[0].id)])[0]
 
     def shell(self, amphora_id: str) -> Process:
         """The amphora's process 1."""

@@ -201,7 +201,7 @@ def test_a_control_plane_with_thousands_of_open_files_can_make_and_remove_amphor
 
 
 def test_an_exhausted_management_range_is_said(make) -> None:
-    deployment = make(local_network__management_cidr="10.77.0.0/28")
+    deployment = make(local_network__cidr="10.76.0.0/28", local_network__management_cidr="10.77.0.0/28")
     deployment.compute.prepare()
     for number in range(13):
         deployment.networking.create_management_port(f"amphora {number}")
@@ -210,7 +210,7 @@ def test_an_exhausted_management_range_is_said(make) -> None:
 
 
 def test_an_address_that_is_given_again_is_reachable_at_once(make) -> None:
-    deployment = make(local_network__management_cidr="10.77.0.0/28")
+    deployment = make(local_network__cidr="10.76.0.0/28", local_network__management_cidr="10.77.0.0/28")
     deployment.compute.prepare()
     # While another amphora keeps the bridge up, this host remembers the MAC address that an address had before.
     deployment.create()

@@ -15,6 +15,7 @@ from lictor.api.status import tree
 from lictor.api.views import LOAD_BALANCERS, Document
 from lictor.model import (
     CHILDREN,
+    Amphora,
     Child,
     Listener,
     ListenerStatistics,
@@ -24,7 +25,7 @@ from lictor.model import (
 )
 from lictor.model.changes import EXPENDABLE
 from lictor.model.queries import replace_tags, statistics
-from lictor.model.statuses import Provisioning
+from lictor.model.statuses import ROLES, Provisioning
 
 _COLUMNS = ("name", "description", "admin_state_up")
 
@@ -51,9 +52,10 @@ class LoadBalancerCollection(Reader):
 
 
 def _create(api: Api, wanted: LoadBalancerPost, project_id: str, provider: str) -> Document:
-    """The port first, then the rows: a port without rows is found by its name and collected."""
-    load_balancer_id = new_id()
-    vip = vips.claim(api.networking, wanted, load_balancer_id, project_id)
+    """The ports first, then the rows: a port without rows is found by its name and collected."""
+    load_balancer_id, topology = new_id(), api.conf.controller_worker.loadbalancer_topology
+    amphora_ids = tuple(new_id() for _ in ROLES[topology])
+    vip = vips.claim(api.networking, wanted, vips.Owner(load_balancer_id, project_id, amphora_ids))
 
     def work(session: Session) -> Document:
         _check_port_free(session, vip)
@@ -61,13 +63,14 @@ def _create(api: Api, wanted: LoadBalancerPost, project_id: str, provider: str) 
             id=load_balancer_id,
             project_id=project_id,
             provider=provider,
-            topology=api.conf.controller_worker.loadbalancer_topology,
+            topology=topology,
             generation=1,
             **vip.columns(),
             **{name: getattr(wanted, name) for name in _COLUMNS},
         )
         session.add(load_balancer)
         session.flush()
+        session.add_all(_amphorae(load_balancer, vip))
         replace_tags(session, load_balancer_id, load_balancer_id, wanted.tags)
         graph.create(Change(api, session, load_balancer), wanted)
         session.flush()
@@ -79,6 +82,21 @@ def _create(api: Api, wanted: LoadBalancerPost, project_id: str, provider: str) 
         if _is_absent(api, load_balancer_id):
             vips.release(api.networking, vip)
         raise
+
+
+def _amphorae(load_balancer: LoadBalancer, vip: vips.Vip) -> list[Amphora]:
+    """The rows that the loop will start instances for; each has its address already."""
+    return [
+        Amphora(
+            id=port.device_id,
+            load_balancer_id=load_balancer.id,
+            role=role,
+            vrrp_interface="eth1",
+            vrrp_port_id=port.id,
+            vrrp_ip=port.ip_address,
+        )
+        for role, port in zip(ROLES[load_balancer.topology], vip.amphora_ports, strict=True)
+    ]
 
 
 def _check_port_free(session: Session, vip: vips.Vip) -> None:

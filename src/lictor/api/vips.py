@@ -6,17 +6,31 @@ import logging
 
 from lictor.api import errors
 from lictor.api.requests import LoadBalancerPost
-from lictor.drivers.network.base import AddressUnavailable, NetworkError, Networking, Port, PortRequest, Subnet
+from lictor.drivers.network.base import (
+    AddressUnavailable,
+    NetworkError,
+    Networking,
+    Port,
+    PortRequest,
+    Subnet,
+    amphora_port,
+    vip_port,
+)
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Vip:
-    """A port that is ours to use; ``owned`` if we made it, so that it goes with the load balancer."""
+    """A port that is ours to use; ``owned`` if we made it, so that it goes with the load balancer.
+
+    ``amphora_ports`` are those that the first amphorae will have: whoever accepts a load balancer has set aside all the
+    addresses that it takes.
+    """
 
     port: Port
     owned: bool
+    amphora_ports: tuple[Port, ...]
 
     def columns(self) -> dict[str, str | bool]:
         """As they stand in the load balancer's row."""
@@ -29,18 +43,31 @@ class Vip:
         }
 
 
-def claim(networking: Networking, wanted: LoadBalancerPost, load_balancer_id: str, project_id: str) -> Vip:
-    """Find the port that is asked for, or make it. Raises 400, 409 and ``NetworkError``."""
+@dataclasses.dataclass(frozen=True)
+class Owner:
+    """Whom ports are made for."""
+
+    load_balancer_id: str
+    project_id: str
+    amphora_ids: tuple[str, ...]
+
+
+def claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vip:
+    """Find the port that is asked for, or make it, and set the amphorae's addresses aside. All or nothing.
+
+    Raises 400, 409 and ``NetworkError``.
+    """
     check_extras(wanted.vip_qos_policy_id, wanted.vip_sg_ids)
     if wanted.vip_port_id is not None:
-        return Vip(_given_port(networking, wanted.vip_port_id, wanted), owned=False)
+        port = _given_port(networking, wanted.vip_port_id, wanted)
+        return Vip(port, False, tuple(networking.create_ports(_for_amphorae(owner, port.subnet_id))))
     subnets = _subnets(networking, wanted)
     for subnet in subnets[:-1]:
         try:
-            return Vip(_make(networking, subnet, wanted, load_balancer_id, project_id), owned=True)
+            return _make(networking, subnet, wanted, owner)
         except AddressUnavailable:
             continue
-    return Vip(_make(networking, subnets[-1], wanted, load_balancer_id, project_id), owned=True)
+    return _make(networking, subnets[-1], wanted, owner)
 
 
 def check_extras(qos_policy_id: str | None, security_group_ids: list[str] | None) -> None:
@@ -53,25 +80,21 @@ def check_extras(qos_policy_id: str | None, security_group_ids: list[str] | None
 
 def release(networking: Networking, vip: Vip) -> None:
     """Give back what ``claim`` made. What cannot be given back now is collected later, by its name."""
-    try:
-        if vip.owned:
-            networking.delete_port(vip.port.id)
-    except NetworkError as error:
-        LOG.warning("VIP port %s is left over, to be collected later: %s", vip.port.id, error)
+    for port in (*vip.amphora_ports, *((vip.port,) if vip.owned else ())):
+        try:
+            networking.delete_port(port.id)
+        except NetworkError as error:
+            LOG.warning("Port %s (%s) is left over, to be collected later: %s", port.id, port.name, error)
 
 
-def _make(
-    networking: Networking, subnet: Subnet, wanted: LoadBalancerPost, load_balancer_id: str, project_id: str
-) -> Port:
-    return networking.create_port(
-        PortRequest(
-            name=f"octavia-lb-{load_balancer_id}",
-            subnet_id=subnet.id,
-            ip_address=wanted.vip_address or "",
-            device_id=f"lb-{load_balancer_id}",
-            project_id=project_id,
-        )
-    )
+def _make(networking: Networking, subnet: Subnet, wanted: LoadBalancerPost, owner: Owner) -> Vip:
+    vip = vip_port(owner.load_balancer_id, subnet.id, owner.project_id, wanted.vip_address or "")
+    port, *others = networking.create_ports([vip, *_for_amphorae(owner, subnet.id)])
+    return Vip(port, True, tuple(others))
+
+
+def _for_amphorae(owner: Owner, subnet_id: str) -> list[PortRequest]:
+    return [amphora_port(amphora_id, subnet_id, owner.project_id) for amphora_id in owner.amphora_ids]
 
 
 def _given_port(networking: Networking, port_id: str, wanted: LoadBalancerPost) -> Port:

@@ -13,32 +13,21 @@ from lictor.control import events
 from lictor.control.failpoints import reach
 from lictor.control.task import Task
 from lictor.drivers.compute.base import Boot, Instance
-from lictor.drivers.network.base import NetworkError, Port, PortRequest
+from lictor.drivers.network import base
+from lictor.drivers.network.base import NetworkError, Port
 from lictor.model import Amphora, AmphoraHealth, LoadBalancer, now
-from lictor.model.statuses import AmphoraStatus, Role, Topology
+from lictor.model.statuses import ROLES, AmphoraStatus
 
 LOG = logging.getLogger(__name__)
 
 BETWEEN = ("port made", "instance made", "instance deleted", "port deleted")
 """Fail points between "made outside" and "written down"."""
 
-_ROLES = {Topology.SINGLE: (Role.STANDALONE,)}
-
-
-def vip_port_name(load_balancer_id: str) -> str:
-    """The name of the port that reserves a VIP (reference, 7.2)."""
-    return f"octavia-lb-{load_balancer_id}"
-
-
-def amphora_port_name(amphora_id: str) -> str:
-    """The name of the port of an amphora's VIP NIC (reference, 7.2)."""
-    return f"octavia-lb-vrrp-{amphora_id}"
-
 
 def amphora_rows(task: Task) -> None:
-    """See that there is a row for each amphora that the topology asks for."""
+    """See that there is a row for each amphora that the topology asks for; the API made the first ones."""
     have = {amphora.role for amphora in task.load_balancer.amphorae}
-    missing = [role for role in _ROLES[task.load_balancer.topology] if role not in have]
+    missing = [role for role in ROLES[task.load_balancer.topology] if role not in have]
 
     def insert(session: Session) -> None:
         for role in missing:
@@ -53,14 +42,8 @@ def ports(task: Task) -> None:
     for amphora in amphorae(task):
         if amphora.vrrp_port_id and task.tools.networking.port(amphora.vrrp_port_id):
             continue
-        port = task.tools.networking.create_port(
-            PortRequest(
-                name=amphora_port_name(amphora.id),
-                subnet_id=str(task.load_balancer.vip_subnet_id),
-                device_id=amphora.id,
-                project_id=task.load_balancer.project_id,
-            )
-        )
+        wanted = base.amphora_port(amphora.id, str(task.load_balancer.vip_subnet_id), task.load_balancer.project_id)
+        (port,) = task.tools.networking.create_ports([wanted])
         reach("port made")
         _record(task, amphora, vrrp_port_id=port.id, vrrp_ip=port.ip_address)
 
@@ -114,7 +97,7 @@ def nics(task: Task) -> None:
 
 def leftovers(task: Task) -> None:
     """Remove amphorae that the topology no longer asks for."""
-    wanted = _ROLES[task.load_balancer.topology]
+    wanted = ROLES[task.load_balancer.topology]
     for amphora in amphorae(task):
         if amphora.role not in wanted:
             _remove(task, amphora)

@@ -50,3 +50,10 @@ class Role:
     STANDALONE: Final = "STANDALONE"
     MASTER: Final = "MASTER"
     BACKUP: Final = "BACKUP"
+
+
+ROLES: Final[dict[str, tuple[str, ...]]] = {
+    Topology.SINGLE: (Role.STANDALONE,),
+    Topology.ACTIVE_STANDBY: (Role.MASTER, Role.BACKUP),
+}
+"""The amphorae that each topology asks for."""

@@ -1,7 +1,7 @@
 """Load balancers: creation alone and with a graph, VIPs, updates, deletion, statuses, statistics."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from lictor.drivers.network.base import PortRequest
 from lictor.model import Amphora, ListenerStatistics, LoadBalancer
@@ -14,16 +14,21 @@ def ports(world: World) -> list[str]:
     return [port.name for port in world.networking.ports()]
 
 
-def test_a_new_load_balancer_is_pending_and_has_an_address_and_a_port_named_after_it(world: World) -> None:
+def test_a_new_load_balancer_is_pending_and_has_addresses_and_ports_named_after_it(world: World) -> None:
     balancer = world.balancer(name="x", description="d", tags=["b", "a", "b"])
     assert balancer["provisioning_status"] == "PENDING_CREATE"
     assert balancer["operating_status"] == "OFFLINE"
     assert balancer["tags"] == ["a", "b"]
     assert balancer["tenant_id"] == balancer["project_id"]
     assert balancer["updated_at"] is None
-    (port,) = world.networking.ports()
-    assert port.name == f"octavia-lb-{balancer['id']}"
-    assert (port.ip_address, port.id) == (balancer["vip_address"], balancer["vip_port_id"])
+    vip, other = sorted(world.networking.ports(), key=lambda port: len(port.name))
+    assert vip.name == f"octavia-lb-{balancer['id']}"
+    assert (vip.ip_address, vip.id) == (balancer["vip_address"], balancer["vip_port_id"])
+    with world.store.read() as session:
+        (amphora,) = session.scalars(select(Amphora)).all()
+    assert (amphora.load_balancer_id, amphora.role, amphora.status) == (balancer["id"], "STANDALONE", "BOOTING")
+    assert other.name == f"octavia-lb-vrrp-{amphora.id}"
+    assert (other.ip_address, other.id) == (amphora.vrrp_ip, amphora.vrrp_port_id)
     row = world.row(balancer)
     assert row.generation > row.observed_generation
     assert world.wakes == 1
@@ -45,7 +50,7 @@ def test_the_vip_can_be_given_by_network_by_address_or_by_port(world: World) -> 
         world.create("loadbalancers", vip_network_id=network, vip_address="198.18.5.6")["vip_address"] == "198.18.5.6"
     )
     assert world.balancer(vip_network_id=network)["vip_network_id"] == network
-    port = world.networking.create_port(PortRequest(name="mine", subnet_id=world.subnet.id, device_owner=""))
+    (port,) = world.networking.create_ports([PortRequest(name="mine", subnet_id=world.subnet.id, device_owner="")])
     balancer = world.create("loadbalancers", vip_port_id=port.id)
     assert balancer["vip_address"] == port.ip_address
     assert world.row(balancer).vip_port_owned is False
@@ -90,19 +95,18 @@ def test_an_address_or_port_that_is_taken_is_409_and_says_by_whom(world: World) 
     assert first["id"] in text
     text = world.create("loadbalancers", 400, vip_port_id=first["vip_port_id"])
     assert "already used by device" in text
-    assert len(ports(world)) == 1
+    assert len(ports(world)) == 2
 
 
 def test_an_exhausted_pool_of_addresses_is_409(tmp_path) -> None:
     world = World(tmp_path, local_network__cidr="198.18.0.0/28")
-    for _ in range(20):
-        answer = world.http.simulate_post(
-            "/v2/loadbalancers", json={"loadbalancer": {"vip_subnet_id": world.subnet.id}}
-        )
-        if answer.status_code != 201:
-            break
-    assert answer.status_code == 409
-    assert "No address is left" in answer.json["faultstring"]
+    for _ in range(5):  # Eleven addresses, two for each.
+        world.balancer()
+    assert "No address is left" in world.create("loadbalancers", 409, vip_subnet_id=world.subnet.id)
+    assert len(ports(world)) == 10, "a refusal sets no address aside"
+    (last,) = world.networking.create_ports([PortRequest(name="mine", subnet_id=world.subnet.id, device_owner="")])
+    assert "No address is left" in world.create("loadbalancers", 409, vip_port_id=last.id)
+    assert len(world.get("/loadbalancers")["loadbalancers"]) == 5
 
 
 def graph(world: World, **values: object) -> dict:

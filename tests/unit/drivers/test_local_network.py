@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from lictor import config
-from lictor.drivers.network.base import AddressUnavailable, InvalidAddress, NetworkError, PortRequest
+from lictor.drivers.network.base import AddressUnavailable, InvalidAddress, NetworkError, Port, PortRequest
 from lictor.drivers.network.local import BadNetworkConfiguration, LocalNetwork, mac_address
 from lictor.model.base import Base
 from lictor.model.store import Store
@@ -29,6 +29,11 @@ def local(tmp_path: pathlib.Path) -> LocalNetwork:
 
 def request(local: LocalNetwork, name: str, address: str = "", **more: str) -> PortRequest:
     return PortRequest(name, local.subnets()[0].id, address, **more)
+
+
+def make(local: LocalNetwork, wanted: PortRequest) -> Port:
+    (port,) = local.create_ports([wanted])
+    return port
 
 
 def test_there_is_one_network_with_one_subnet_whose_lower_quarter_is_the_operators(local: LocalNetwork) -> None:
@@ -55,7 +60,7 @@ def test_ids_stay_when_the_network_is_renamed(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_port_gets_an_address_of_the_pool_and_is_found_by_id(local: LocalNetwork) -> None:
-    port = local.create_port(request(local, "vip", device_id="lb-1", project_id="p"))
+    port = make(local, request(local, "vip", device_id="lb-1", project_id="p"))
     assert ipaddress.ip_address("198.18.4.0") <= ipaddress.ip_address(port.ip_address)
     assert port.ip_address != "198.18.15.255"
     assert (port.device_id, port.device_owner, port.project_id) == ("lb-1", "Octavia", "p")
@@ -64,23 +69,23 @@ def test_a_port_gets_an_address_of_the_pool_and_is_found_by_id(local: LocalNetwo
 
 
 def test_a_port_made_twice_is_one_port(local: LocalNetwork) -> None:
-    port = local.create_port(request(local, "vip"))
-    assert local.create_port(request(local, "vip")) == port
-    assert local.create_port(request(local, "vip", "198.18.0.9")) == port
+    port = make(local, request(local, "vip"))
+    assert make(local, request(local, "vip")) == port
+    assert make(local, request(local, "vip", "198.18.0.9")) == port
     assert len(local.ports()) == 1
 
 
 def test_a_port_made_again_after_its_removal_has_the_same_id_and_mac(local: LocalNetwork) -> None:
-    port = local.create_port(request(local, "vip"))
+    port = make(local, request(local, "vip"))
     local.delete_port(port.id)
     local.delete_port(port.id)
     assert local.port(port.id) is None
-    again = local.create_port(request(local, "vip"))
+    again = make(local, request(local, "vip"))
     assert (again.id, again.mac_address) == (port.id, port.mac_address)
 
 
 def test_an_address_can_be_asked_for_also_outside_the_pool(local: LocalNetwork) -> None:
-    assert local.create_port(request(local, "a", "198.18.0.77")).ip_address == "198.18.0.77"
+    assert make(local, request(local, "a", "198.18.0.77")).ip_address == "198.18.0.77"
 
 
 @pytest.mark.parametrize(
@@ -98,37 +103,46 @@ def test_an_address_can_be_asked_for_also_outside_the_pool(local: LocalNetwork) 
 )
 def test_an_address_no_port_may_have_is_refused_with_the_reason(local: LocalNetwork, address: str, words: str) -> None:
     with pytest.raises(InvalidAddress, match=words) as caught:
-        local.create_port(request(local, "a", address))
+        make(local, request(local, "a", address))
     assert address in str(caught.value)
     assert local.ports() == []
 
 
 def test_a_taken_address_is_refused_and_the_holder_named(local: LocalNetwork) -> None:
-    local.create_port(request(local, "first", "198.18.1.1", device_id="lb-7"))
+    make(local, request(local, "first", "198.18.1.1", device_id="lb-7"))
     with pytest.raises(AddressUnavailable, match=r"198.18.1.1 is already taken by port first .*lb-7"):
-        local.create_port(request(local, "second", "198.18.1.1"))
+        make(local, request(local, "second", "198.18.1.1"))
     assert [port.name for port in local.ports()] == ["first"]
 
 
 def test_an_unknown_subnet_is_refused(local: LocalNetwork) -> None:
     with pytest.raises(NetworkError, match="no subnet nowhere"):
-        local.create_port(PortRequest("a", "nowhere"))
+        make(local, PortRequest("a", "nowhere"))
 
 
 def test_a_full_pool_is_said_and_a_freed_address_is_used_again(tmp_path: pathlib.Path) -> None:
     local = network(tmp_path, cidr="10.9.8.0/28")
-    ports = [local.create_port(request(local, f"p{i}")) for i in range(11)]
+    ports = [make(local, request(local, f"p{i}")) for i in range(11)]
     assert {port.ip_address for port in ports} == {f"10.9.8.{i}" for i in range(4, 15)}
     with pytest.raises(AddressUnavailable, match=r"pool 10.9.8.4 - 10.9.8.14 of the subnet 10.9.8.0/28"):
-        local.create_port(request(local, "one more"))
+        make(local, request(local, "one more"))
     local.delete_port(ports[3].id)
-    assert local.create_port(request(local, "one more")).ip_address == ports[3].ip_address
+    assert make(local, request(local, "one more")).ip_address == ports[3].ip_address
+
+
+def test_ports_are_made_together_or_not_at_all(tmp_path: pathlib.Path) -> None:
+    local = network(tmp_path, cidr="10.9.8.0/28")
+    for number in range(10):
+        make(local, request(local, f"p{number}"))
+    with pytest.raises(AddressUnavailable):
+        local.create_ports([request(local, "vip"), request(local, "amphora")])
+    assert {port.name for port in local.ports()} == {f"p{number}" for number in range(10)}
 
 
 def test_processes_that_choose_at_the_same_time_get_different_addresses(tmp_path: pathlib.Path) -> None:
     drivers = [network(tmp_path, cidr="10.9.8.0/26") for _ in range(4)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        jobs = [pool.submit(drivers[i % 4].create_port, request(drivers[0], f"p{i % 40}")) for i in range(80)]
+        jobs = [pool.submit(make, drivers[i % 4], request(drivers[0], f"p{i % 40}")) for i in range(80)]
         ports = {job.result(timeout=60) for job in jobs}
     assert len(ports) == len({port.ip_address for port in ports}) == len({port.mac_address for port in ports}) == 40
 
@@ -139,15 +153,15 @@ def test_an_ipv6_range_works_too(tmp_path: pathlib.Path) -> None:
     assert (subnet.gateway_ip, subnet.allocation_pools) == (
         "fd00:5::1", (("fd00:5:0:0:4000::", "fd00:5::ffff:ffff:ffff:ffff"),),
     )  # fmt: skip
-    port = local.create_port(request(local, "chosen"))
+    port = make(local, request(local, "chosen"))
     assert ipaddress.ip_address(port.ip_address) in ipaddress.ip_network("fd00:5::/64")
-    assert local.create_port(request(local, "asked", "FD00:5:0::00AB")).ip_address == "fd00:5::ab"
+    assert make(local, request(local, "asked", "FD00:5:0::00AB")).ip_address == "fd00:5::ab"
     with pytest.raises(AddressUnavailable, match="port asked"):
-        local.create_port(request(local, "again", "fd00:5::ab"))
+        make(local, request(local, "again", "fd00:5::ab"))
     with pytest.raises(InvalidAddress, match="network address"):
-        local.create_port(request(local, "anycast", "fd00:5::"))
+        make(local, request(local, "anycast", "fd00:5::"))
     with pytest.raises(InvalidAddress):
-        local.create_port(request(local, "scoped", "fd00:5::7%eth0"))
+        make(local, request(local, "scoped", "fd00:5::7%eth0"))
 
 
 def test_management_ports_are_not_shown_to_users(local: LocalNetwork) -> None:
@@ -182,6 +196,7 @@ def test_mac_addresses_are_unicast_and_locally_administered() -> None:
         ("management_cidr", "0.0.0.0/0", "overlaps"),
         ("management_cidr", "ff02::/64", "overlaps ff00::/8"),
         ("management_cidr", "198.18.8.0/24", "overlaps cidr = 198.18.0.0/20"),
+        ("management_cidr", "198.19.0.0/24", "room for 253 amphorae, and cidr = 198.18.0.0/20 for 2000"),
         ("mtu", 70000, "from 1280 to 65535"),
     ],
 )
@@ -194,7 +209,7 @@ def test_an_option_that_cannot_work_is_named_with_its_value(
 
 
 def test_a_range_that_was_changed_under_living_ports_is_refused(tmp_path: pathlib.Path) -> None:
-    port = network(tmp_path).create_port(PortRequest("vip", network(tmp_path).subnets()[0].id))
+    port = make(network(tmp_path), PortRequest("vip", network(tmp_path).subnets()[0].id))
     network(tmp_path).check_ports()
     with pytest.raises(BadNetworkConfiguration, match=port.ip_address):
         network(tmp_path, cidr="10.9.8.0/24").check_ports()

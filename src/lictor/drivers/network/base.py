@@ -5,6 +5,7 @@ Terms are Neutron's. Ports that Lictor makes have deterministic names, by which 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -71,6 +72,24 @@ class PortRequest:
     project_id: str = ""
 
 
+def vip_port(load_balancer_id: str, subnet_id: str, project_id: str, ip_address: str = "") -> PortRequest:
+    """The port that reserves a VIP, named as Octavia names it (reference, 7.2)."""
+    return PortRequest(
+        name=f"octavia-lb-{load_balancer_id}",
+        subnet_id=subnet_id,
+        ip_address=ip_address,
+        device_id=f"lb-{load_balancer_id}",
+        project_id=project_id,
+    )
+
+
+def amphora_port(amphora_id: str, subnet_id: str, project_id: str) -> PortRequest:
+    """The port of an amphora's NIC on the VIP's subnet, named as Octavia names it (reference, 7.2)."""
+    return PortRequest(
+        name=f"octavia-lb-vrrp-{amphora_id}", subnet_id=subnet_id, device_id=amphora_id, project_id=project_id
+    )
+
+
 class Networking(Protocol):
     """What the API and the loop ask of a network driver."""
 
@@ -92,8 +111,8 @@ class Networking(Protocol):
     def port(self, port_id: str) -> Port | None:
         """One port by id, or None."""
 
-    def create_port(self, request: PortRequest) -> Port:
-        """Make the port, or return the one of this name on this subnet.
+    def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
+        """Make each port, or take the one of its name on its subnet; all of them or none.
 
         Raises ``AddressUnavailable`` or ``InvalidAddress``, and changes nothing then.
         """

@@ -12,6 +12,7 @@ name, so that the same port has the same id and MAC address when it is made agai
 import hashlib
 import random
 import uuid
+from collections.abc import Sequence
 
 from oslo_config import cfg
 from sqlalchemy import delete, select
@@ -28,6 +29,9 @@ __all__ = ["BadNetworkConfiguration", "LocalNetwork"]
 
 ATTEMPTS = 25
 """How often an address is chosen anew when another process took the chosen one first."""
+
+MOST_AMPHORAE = 2000
+"""More than one host has memory for: a larger user network is no reason to ask for a larger management network."""
 
 MANAGEMENT_OWNER = "lictor:management"
 """The device owner of management ports."""
@@ -49,6 +53,7 @@ class LocalNetwork:
                 f"[local_network] management_cidr = {options.management_cidr}: overlaps cidr = {options.cidr}; "
                 "give two ranges that have no address in common."
             )
+        _check_room(options.management_cidr, management, private)
         if options.mtu > 65535:  # what veth and bridge take at most
             raise BadNetworkConfiguration(f"[local_network] mtu = {options.mtu}: give a value from 1280 to 65535.")
         self._network, self._subnet = self._build(options.network_name, options.subnet_name, "private", private)
@@ -97,22 +102,25 @@ class LocalNetwork:
 
     # --- ports ---
 
-    def create_port(self, request: PortRequest) -> Port:
-        """Make the port, or return the one of this name on this subnet (whatever its address).
+    def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
+        """Make each port, or take the one of its name on its subnet (whatever its address); all of them or none.
 
         Raises ``AddressUnavailable`` or ``InvalidAddress``, and changes nothing then.
         """
-        span = self._ranges.get(request.subnet_id)
-        if span is None:
-            raise NetworkError(f"There is no subnet {request.subnet_id}.")
-        wanted = span.check(request.ip_address) if request.ip_address else ""
+        wanted = [self._check(request) for request in requests]
         for _ in range(ATTEMPTS):
             try:
-                return self._store.write(lambda session: self._create(session, request, span, wanted))
+                return self._store.write(lambda session: [self._create(session, *each) for each in wanted])
             except IntegrityError:
                 # Another process made a port of this name, or took this address, since we looked. Look again.
                 continue
-        raise NetworkError(f"No address of {span.network} was got: others were faster {ATTEMPTS} times in a row.")
+        raise NetworkError(f"No address was got: others were faster {ATTEMPTS} times in a row.")
+
+    def _check(self, request: PortRequest) -> tuple[PortRequest, Range, str]:
+        span = self._ranges.get(request.subnet_id)
+        if span is None:
+            raise NetworkError(f"There is no subnet {request.subnet_id}.")
+        return request, span, span.check(request.ip_address) if request.ip_address else ""
 
     def _create(self, session: Session, request: PortRequest, span: Range, wanted: str) -> Port:
         query = select(LocalPort).where(LocalPort.subnet_id == request.subnet_id)
@@ -163,7 +171,7 @@ class LocalNetwork:
         name = _management_name(amphora_id)
         subnet_id = self.management_subnet.id
         request = PortRequest(name, subnet_id, device_id=amphora_id, device_owner=MANAGEMENT_OWNER)
-        return self.create_port(request)
+        return self.create_ports([request])[0]
 
     def management_port(self, amphora_id: str) -> Port | None:
         """The management port of an amphora, or None."""
@@ -176,6 +184,17 @@ class LocalNetwork:
     def management_ports(self) -> list[Port]:
         """All ports on the management network; ``device_id`` is the amphora's id."""
         return self._ports(self.management_subnet.id)
+
+
+def _check_room(option: str, management: Range, private: Range) -> None:
+    # Of the addresses that a load balancer takes, at most two in three are amphorae's (a pair and its VIP): so the
+    # management network can only run out where it was made too small, and users never learn of it the hard way.
+    wanted = min(2 * private.size // 3, MOST_AMPHORAE)
+    if management.size < wanted:
+        raise BadNetworkConfiguration(
+            f"[local_network] management_cidr = {option}: has room for {management.size} amphorae, and cidr = "
+            f"{private.network} for {wanted}; give a larger range."
+        )
 
 
 def mac_address(port_id: str) -> str:
@@ -196,7 +215,7 @@ def _free_address(session: Session, subnet_id: str, span: Range) -> str:
     # All taken addresses are read at once (thousands take a few milliseconds) and the search begins at random: so those
     # who choose at the same time seldom choose the same, and a freed address is not handed out again at once.
     taken = set(session.scalars(select(LocalPort.ip_address).where(LocalPort.subnet_id == subnet_id)))
-    address = span.choose(taken, random.randrange(span.last - span.first + 1))
+    address = span.choose(taken, random.randrange(span.size))
     if address is None:
         first, last = span.pool()
         raise AddressUnavailable(f"No address is left in the pool {first} - {last} of the subnet {span.network}.")

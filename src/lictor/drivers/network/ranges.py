@@ -41,6 +41,11 @@ class Range:
         """First and last address of the allocation pool."""
         return self.text(self.first), self.text(self.last)
 
+    @property
+    def size(self) -> int:
+        """How many addresses the allocation pool has."""
+        return self.last - self.first + 1
+
     def check(self, address: str) -> str:
         """The address in canonical form, if a port may have it. Raises ``InvalidAddress`` with the reason if not."""
         try:
@@ -66,9 +71,8 @@ class Range:
 
     def choose(self, taken: Container[str], start: int) -> str | None:
         """The first free address of the pool, looking from its ``start``-th on and around; None if all are taken."""
-        size = self.last - self.first + 1
-        for step in range(size):
-            address = self.text(self.first + (start + step) % size)
+        for step in range(self.size):
+            address = self.text(self.first + (start + step) % self.size)
             if address not in taken:
                 return address
         return None
