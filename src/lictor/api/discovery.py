@@ -3,14 +3,12 @@
 from typing import Any
 
 import falcon
-from oslo_config import cfg
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lictor.api import errors
 from lictor.api.links import base_uri
-from lictor.api.resource import answer
-from lictor.model.store import Store
+from lictor.api.resource import Api, answer
 
 VERSIONS = (
     ("v2.0", "2016-12-11T00:00:00Z"), ("v2.1", "2018-04-20T00:00:00Z"), ("v2.2", "2018-07-31T00:00:00Z"),
@@ -31,8 +29,8 @@ VERSIONS = (
 class Root:
     """``GET /``."""
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._conf = conf
+    def __init__(self, api: Api) -> None:
+        self._conf = api.conf
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """All versions, each of which is to be found at ``/v2``."""
@@ -49,7 +47,7 @@ def _version(name: str, updated: str, newest: bool, href: str) -> dict[str, Any]
 class Node:
     """A path that only leads to others: Octavia answers with its name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, _api: Api, name: str) -> None:
         self._name = name
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
@@ -60,8 +58,8 @@ class Node:
 class Healthcheck:
     """``/healthcheck``: for load balancers and monitors in front of this API."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, api: Api) -> None:
+        self._store = api.store
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """200 if the database answers. Raises 503."""

@@ -4,7 +4,7 @@ import falcon
 
 from lictor.api import errors
 from lictor.api.context import authorize, context_of
-from lictor.api.resource import answer
+from lictor.api.resource import Api, answer
 
 _DEFAULT = "amphora"
 _NAMES = {
@@ -22,6 +22,9 @@ def resolve(name: str | None) -> str:
 
 class ProviderCollection:
     """``/providers``."""
+
+    def __init__(self, _api: Api) -> None:
+        pass
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List."""

@@ -1,0 +1,108 @@
+"""What clients get where it is no row of a table: the types of those answers, for the document of the API."""
+
+from typing import Any, Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Ref(Struct):
+    """An object as it stands in others."""
+
+    id: str
+
+
+class Link(Struct):
+    """Where a neighbour of this page is."""
+
+    rel: str
+    href: str
+
+
+class Stats(Struct):
+    """What a load balancer or a listener carried so far; connections are active on amphorae that work."""
+
+    bytes_in: int
+    bytes_out: int
+    active_connections: int
+    total_connections: int
+    request_errors: int
+
+
+class Status(Struct):
+    """What all parts of a status tree have in common."""
+
+    id: str
+    name: str
+    operating_status: str
+    provisioning_status: str
+
+
+class MemberStatus(Status):
+    """A member in a status tree."""
+
+    address: str
+    protocol_port: int
+
+
+class MonitorStatus(Status):
+    """A health monitor in a status tree."""
+
+    type: str
+
+
+class PoolStatus(Status, kw_only=True):
+    """A pool in a status tree."""
+
+    members: list[MemberStatus]
+    health_monitor: MonitorStatus | UnsetType = UNSET
+
+
+class ListenerStatus(Status):
+    """A listener in a status tree."""
+
+    pools: list[PoolStatus]
+
+
+class LoadBalancerStatus(Status, kw_only=True):
+    """The root of a status tree. ``fault`` says why the last attempt to apply a change failed."""
+
+    listeners: list[ListenerStatus]
+    fault: str | UnsetType = UNSET
+
+
+class StatusTree(Struct):
+    """The statuses of a load balancer and of all that is below."""
+
+    loadbalancer: LoadBalancerStatus
+
+
+class Provider(Struct):
+    """What carries load balancers."""
+
+    name: str
+    description: str
+
+
+class Version(Struct):
+    """One version of the API."""
+
+    id: str
+    status: str
+    updated: str
+    links: list[Link]
+
+
+class Versions(Struct):
+    """All versions: they say what exists; the server always behaves as the newest."""
+
+    versions: list[Version]
+
+
+class Health(Struct):
+    """Whether the API works."""
+
+    reasons: list[Any]
+
+
+FULL_LOAD_BALANCER: Final = "LoadBalancerFull"
+"""Names the answer to a creation: objects in place of references all the way down (reference, 1.6)."""

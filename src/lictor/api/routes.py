@@ -1,0 +1,181 @@
+"""Every path of the API, what answers there, and what it takes and answers (reference, 1.1 and 1.3).
+
+The application is built from this table, and so is the document at ``/openapi.json``: an ``on_*`` method without its
+operation here, or the other way round, is refused when the table is read.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from lictor.api import answers, discovery, neutron
+from lictor.api.healthmonitors import MonitorCollection, MonitorItem
+from lictor.api.listeners import ListenerCollection, ListenerItem, ListenerStats
+from lictor.api.loadbalancers import LoadBalancerCollection, LoadBalancerItem, LoadBalancerStats, LoadBalancerStatus
+from lictor.api.members import MemberCollection, MemberItem
+from lictor.api.operations import (
+    FIELDS,
+    READ_ERRORS,
+    WRITE_ERRORS,
+    Answer,
+    Body,
+    Operation,
+    Parameter,
+    creates,
+    deletes,
+    lists,
+    reads,
+    shows,
+    updates,
+)
+from lictor.api.pools import PoolCollection, PoolItem
+from lictor.api.providers import ProviderCollection
+from lictor.api.requests import (
+    ListenerPost,
+    ListenerPut,
+    LoadBalancerPost,
+    LoadBalancerPut,
+    MemberInBatch,
+    MemberPost,
+    MemberPut,
+    MonitorPost,
+    MonitorPut,
+    PoolPost,
+    PoolPut,
+)
+from lictor.api.resource import Api
+from lictor.api.views import LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
+
+VERSIONS: Final = ("/v2.0", "/v2")
+"""Two names of one tree; the first is the one that documents name."""
+
+_VERBS = ("get", "head", "post", "put", "delete")
+
+
+class Route:
+    """A path and what answers there. ``build`` makes the resource of the Api."""
+
+    def __init__(self, path: str, build: Callable[[Api], Any], **operations: Operation) -> None:
+        self.path, self.build, self.operations = path, build, operations
+        self.resource: type[Any] = build.func if isinstance(build, functools.partial) else build  # type: ignore[assignment]
+        handled = {verb for verb in _VERBS if hasattr(self.resource, f"on_{verb}")}
+        if handled != set(operations):
+            raise TypeError(f"{path}: operations for {sorted(operations)}, but handlers for {sorted(handled)}")
+
+    def handler(self, verb: str) -> Any:
+        """The method that answers a verb."""
+        return getattr(self.resource, f"on_{verb}")
+
+
+_BOOLEAN = {"type": "boolean", "default": False}
+_CASCADE = Parameter("cascade", "Whether all that is below goes too.", _BOOLEAN)
+_ADDITIVE = Parameter("additive_only", "Whether members that the request does not name stay.", _BOOLEAN)
+
+_BALANCER, _LISTENER, _POOL = "/loadbalancers/{load_balancer_id}", "/listeners/{listener_id}", "/pools/{pool_id}"
+
+LBAAS: Final = (
+    Route(
+        "/loadbalancers",
+        LoadBalancerCollection,
+        get=lists(LOAD_BALANCERS),
+        post=creates(LOAD_BALANCERS, LoadBalancerPost, answers.FULL_LOAD_BALANCER),
+    ),
+    Route(
+        _BALANCER,
+        LoadBalancerItem,
+        get=shows(LOAD_BALANCERS),
+        put=updates(LOAD_BALANCERS, LoadBalancerPut, LoadBalancerPost),
+        delete=deletes(_CASCADE),
+    ),
+    Route(f"{_BALANCER}/stats", LoadBalancerStats, get=reads("stats", answers.Stats)),
+    Route(f"{_BALANCER}/status", LoadBalancerStatus, get=reads("statuses", answers.StatusTree)),
+    Route(f"{_BALANCER}/statuses", LoadBalancerStatus, get=reads("statuses", answers.StatusTree)),
+    Route("/listeners", ListenerCollection, get=lists(LISTENERS), post=creates(LISTENERS, ListenerPost)),
+    Route(
+        _LISTENER,
+        ListenerItem,
+        get=shows(LISTENERS),
+        put=updates(LISTENERS, ListenerPut, ListenerPost),
+        delete=deletes(),
+    ),
+    Route(f"{_LISTENER}/stats", ListenerStats, get=reads("stats", answers.Stats)),
+    Route("/pools", PoolCollection, get=lists(POOLS), post=creates(POOLS, PoolPost)),
+    Route(_POOL, PoolItem, get=shows(POOLS), put=updates(POOLS, PoolPut, PoolPost), delete=deletes()),
+    Route(
+        f"{_POOL}/members",
+        MemberCollection,
+        get=lists(MEMBERS, 404),
+        post=creates(MEMBERS, MemberPost),
+        put=Operation(202, body=Body("members", MemberInBatch, many=True), query=(_ADDITIVE,), errors=WRITE_ERRORS),
+    ),
+    Route(
+        f"{_POOL}/members/{{member_id}}",
+        MemberItem,
+        get=shows(MEMBERS),
+        put=updates(MEMBERS, MemberPut, MemberPost),
+        delete=deletes(),
+    ),
+    Route("/healthmonitors", MonitorCollection, get=lists(MONITORS), post=creates(MONITORS, MonitorPost)),
+    Route(
+        "/healthmonitors/{monitor_id}",
+        MonitorItem,
+        get=shows(MONITORS),
+        put=updates(MONITORS, MonitorPut, MonitorPost),
+        delete=deletes(),
+    ),
+    Route("/providers", ProviderCollection, get=reads("providers", answers.Provider, FIELDS, many=True)),
+)
+"""Below both versions, and below ``/lbaas`` in both."""
+
+OCTAVIA: Final[tuple[Route, ...]] = ()
+"""Below ``/octavia`` in both versions."""
+
+_OPEN = Operation(answer=Answer(answers.Versions), errors=(406,), secured=False)
+_HEALTH = Operation(answer=Answer(answers.Health), errors=(503,), secured=False)
+
+
+def _look_up(kind: neutron.Kind) -> tuple[Route, Route]:
+    listed = Operation(answer=Answer(dict, kind.plural, many=True), errors=READ_ERRORS)
+    return (
+        Route(f"/{kind.path}", functools.partial(neutron.Collection, kind=kind), get=listed),
+        Route(f"/{kind.path}/{{object_id}}", functools.partial(neutron.Item, kind=kind), get=reads(kind.single, dict)),
+    )
+
+
+NEUTRON: Final = tuple(route for kind in neutron.NETWORK_KINDS for route in _look_up(kind))
+"""Below both versions."""
+
+ROOT: Final = (
+    Route("/", discovery.Root, get=_OPEN),
+    Route("/load-balancer", discovery.Root, get=_OPEN),
+    Route("/healthcheck", discovery.Healthcheck, get=_HEALTH, head=_HEALTH),
+    Route("/load-balancer/healthcheck", discovery.Healthcheck, get=_HEALTH, head=_HEALTH),
+    *_look_up(neutron.PROJECTS),
+)
+"""As they stand."""
+
+
+def _nodes(version: str) -> Iterator[Route]:
+    """Paths that only lead to others."""
+    for path in (version, f"{version}/lbaas", f"{version}/octavia"):
+        build = functools.partial(discovery.Node, name=path.rsplit("/", 1)[1])
+        yield Route(path, build, get=Operation(answer=Answer(str), errors=(401, 406)))
+
+
+def trees(version: str) -> Iterator[tuple[str, tuple[Route, ...]]]:
+    """What stands below one version: prefixes, the one that documents name first, and their routes."""
+    yield "", tuple(_nodes(version))
+    yield f"{version}/lbaas", LBAAS
+    yield f"{version}/octavia", OCTAVIA
+    yield version, NEUTRON
+    yield version, LBAAS
+
+
+def every() -> Iterator[tuple[str, Route]]:
+    """Each full path and its route."""
+    for route in ROOT:
+        yield route.path, route
+    for version in VERSIONS:
+        for prefix, routes in trees(version):
+            for route in routes:
+                yield prefix + route.path, route
