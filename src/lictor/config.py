@@ -4,10 +4,21 @@ import hashlib
 import ipaddress
 import pathlib
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 from oslo_log import log
 
 DEFAULT_STATE_DIR = "/var/lib/lictor"
+
+# OWASP's "B" list: the suites of TLS 1.3, then those of TLS 1.2 with forward secrecy and authenticated encryption.
+STRONG_CIPHERS = (
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:"
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305"
+)
+TLS_VERSIONS = ["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+_versions = types.String(choices=TLS_VERSIONS)
+_alpn = types.String(choices=["h2", "http/1.1", "http/1.0"])
 
 OPTIONS: dict[str, list[cfg.Opt]] = {
     "lictor": [
@@ -29,6 +40,37 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             "max_request_body_size", default=8 * 2**20, min=1024, help="Bytes; larger bodies are refused (413)."
         ),
         cfg.BoolOpt("strict_immutability", default=False, help="Refuse writes (409) as Octavia does, unless ACTIVE."),
+        cfg.BoolOpt("allow_tls_terminated_listeners", default=True, help="Whether listeners may terminate TLS."),
+        cfg.BoolOpt("allow_prometheus_listeners", default=True, help="Whether there may be PROMETHEUS listeners."),
+        cfg.BoolOpt("allow_ping_health_monitors", default=True, help="Whether there may be PING health monitors."),
+        cfg.IntOpt(
+            "udp_connect_min_interval_health_monitor",
+            default=3,
+            min=0,
+            help="Seconds: the shortest delay of UDP-CONNECT health monitors.",
+        ),
+        cfg.StrOpt("default_listener_ciphers", default=STRONG_CIPHERS, help="Of TLS listeners; OpenSSL's notation."),
+        cfg.StrOpt("default_pool_ciphers", default=STRONG_CIPHERS, help="Of pools with TLS; OpenSSL's notation."),
+        cfg.ListOpt(
+            "default_listener_tls_versions", default=TLS_VERSIONS[3:], item_type=_versions, help="Of TLS listeners."
+        ),
+        cfg.ListOpt(
+            "default_pool_tls_versions", default=TLS_VERSIONS[3:], item_type=_versions, help="Of pools with TLS."
+        ),
+        cfg.ListOpt(
+            "default_listener_alpn_protocols",
+            default=["h2", "http/1.1", "http/1.0"],
+            item_type=_alpn,
+            help="Of TLS listeners.",
+        ),
+        cfg.ListOpt(
+            "default_pool_alpn_protocols",
+            default=["h2", "http/1.1", "http/1.0"],
+            item_type=_alpn,
+            help="Of pools with TLS.",
+        ),
+        cfg.StrOpt("tls_cipher_prohibit_list", default="", help="Ciphers that nobody may ask for, with : in between."),
+        cfg.StrOpt("minimum_tls_version", choices=TLS_VERSIONS, help="Older ones are refused; default: none is."),
         cfg.IntOpt("threads", default=10, min=1, help="Threads of the embedded server; more come when all are busy."),
     ],
     "controller_worker": [
@@ -80,6 +122,8 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.FloatOpt("orphan_expiry_age", default=60.0, min=0.0, help="Seconds before what nobody owns is removed."),
     ],
     "certificates": [
+        cfg.StrOpt("cert_manager", default="files", help="Entry point in lictor.secrets.drivers."),
+        cfg.StrOpt("storage_path", help="Directory of the driver files; default: secrets in the state directory."),
         cfg.IntOpt(
             "cert_validity_time", default=3650 * 86400, min=60, help="Seconds an amphora's certificate is good for."
         ),
@@ -120,6 +164,11 @@ def load(files: list[str] | None = None, **overrides: object) -> cfg.ConfigOpts:
 def state_dir(conf: cfg.ConfigOpts) -> pathlib.Path:
     """The state directory, as an absolute path."""
     return pathlib.Path(conf.lictor.state_dir).resolve()
+
+
+def secrets_dir(conf: cfg.ConfigOpts) -> pathlib.Path:
+    """Where the secrets driver ``files`` looks, as an absolute path."""
+    return pathlib.Path(conf.certificates.storage_path or state_dir(conf) / "secrets").resolve()
 
 
 def deployment(conf: cfg.ConfigOpts) -> str:

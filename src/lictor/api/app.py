@@ -9,14 +9,15 @@ from oslo_config import cfg
 from lictor.api import auth, errors, middleware, routes
 from lictor.api.resource import Api
 from lictor.drivers.network.base import Networking
+from lictor.drivers.secrets.base import Secrets
 from lictor.model.store import Store
 
 
 def create_app(
-    conf: cfg.ConfigOpts, store: Store, networking: Networking, wake: Callable[[], None]
+    conf: cfg.ConfigOpts, store: Store, networking: Networking, secrets: Secrets, wake: Callable[[], None]
 ) -> falcon.App[Any, Any]:
     """The WSGI application. ``wake`` is called after every write that was committed, from the request's thread."""
-    api = Api(conf, store, networking, wake)
+    api = Api(conf, store, networking, secrets, wake)
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware.chain(auth.Authentication(auth.strategy(conf))))
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app)

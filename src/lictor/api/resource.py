@@ -20,6 +20,7 @@ from lictor.api.fields import Wire
 from lictor.api.links import base_uri
 from lictor.api.views import LOAD_BALANCERS, Document, View
 from lictor.drivers.network.base import Networking
+from lictor.drivers.secrets.base import Secrets
 from lictor.model import Child, LoadBalancer, Pool, changes, new_id
 from lictor.model.queries import replace_tags
 from lictor.model.statuses import Provisioning
@@ -37,6 +38,7 @@ class Api:
     conf: cfg.ConfigOpts
     store: Store
     networking: Networking
+    secrets: Secrets
     wake: Callable[[], None]
 
     @property

@@ -48,6 +48,7 @@ def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) 
     """Every part, tied to the others but not started. ``broken`` is for one that ends by itself. Raises ``Refusal``."""
     store = database.upgraded(conf)
     networking = driver("lictor.network.drivers", conf.controller_worker.network_driver, conf, store)
+    secrets = driver("lictor.secrets.drivers", conf.certificates.cert_manager, conf)
     compute = driver("lictor.compute.drivers", conf.controller_worker.compute_driver, conf, networking)
     try:
         compute.prepare()
@@ -58,7 +59,7 @@ def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) 
         health = HealthManager(conf, store, secret, workers.wake)
     except (HostNotReady, BadNetworkConfiguration, PortTakenError, Unusable) as error:
         raise Refusal(str(error)) from None
-    api = ApiServer(conf, create_app(conf, store, networking, workers.wake), broken)
+    api = ApiServer(conf, create_app(conf, store, networking, secrets, workers.wake), broken)
     housekeeper = Housekeeper(conf, store, compute, networking)
     return [health, workers, housekeeper, api]
 

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from lictor import config
 from lictor.api.app import create_app
 from lictor.drivers.network.local import LocalNetwork
+from lictor.drivers.secrets.files import FileSecrets
 from lictor.model import LoadBalancer, schema
 from lictor.model.store import Store
 
@@ -44,7 +45,7 @@ class World:
         self.store = Store(config.database_url(self.conf))
         self.networking = LocalNetwork(self.conf, self.store)
         self.wakes = 0
-        self.app = create_app(self.conf, self.store, self.networking, self._wake)
+        self.app = create_app(self.conf, self.store, self.networking, FileSecrets(self.conf), self._wake)
         self.http = falcon.testing.TestClient(self.app)
         self.subnet = self.networking.subnets()[0]
 
