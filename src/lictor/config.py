@@ -34,6 +34,15 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.PortOpt("bind_port", default=9876, help="TCP port of the API."),
         cfg.StrOpt("auth_strategy", default="http_basic", choices=["http_basic", "noauth"], help="Who callers are."),
         cfg.StrOpt("http_basic_auth_user_file", help="htpasswd file; default: htpasswd in the state directory."),
+        cfg.DictOpt(
+            "enabled_provider_drivers",
+            default={
+                "amphora": "Lictor's own: HAProxy in amphorae.",
+                "octavia": "Another name of the amphora provider.",
+            },
+            help="Providers that users may name, with descriptions; amphorav2 and noop_driver may be added.",
+        ),
+        cfg.StrOpt("default_provider_driver", default="amphora", help="Provider of load balancers that name none."),
         cfg.StrOpt("pagination_max_limit", default="1000", help="Longest page of a list, or 'infinite'."),
         cfg.StrOpt("api_base_uri", help="Base of links in answers; default: as the client wrote it."),
         cfg.IntOpt(

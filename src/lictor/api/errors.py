@@ -85,6 +85,11 @@ def unsupported(option: str) -> falcon.HTTPError:
     )
 
 
+def not_implemented(text: str) -> falcon.HTTPError:
+    """501: good Octavia, but not something that this provider has."""
+    return falcon.HTTPError(falcon.HTTP_501, description=text)
+
+
 def unavailable(text: str) -> falcon.HTTPError:
     """503: not the request's fault, and trying again may help."""
     return falcon.HTTPError(falcon.HTTP_503, description=text)

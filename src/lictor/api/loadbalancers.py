@@ -46,7 +46,7 @@ class LoadBalancerCollection(Reader):
         project_id = wanted.project_id or context.project_id
         authorize(context, rule(LOAD_BALANCERS, "post"), project_id)
         supported.check(self.api.conf, "loadbalancer", given(wanted))
-        provider = resolve(wanted.provider)
+        provider = resolve(self.api.conf, wanted.provider).name
         members.check_outside(self.api, graph.all_members(wanted))
         self.respond(resp, _create(self.api, wanted, project_id, provider), falcon.HTTP_201)
 

@@ -4,6 +4,7 @@ The application is built from this table, and so is the document at ``/openapi.j
 operation here, or the other way round, is refused when the table is read.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -29,7 +30,12 @@ from lictor.api.operations import (
     updates,
 )
 from lictor.api.pools import PoolCollection, PoolItem
-from lictor.api.providers import ProviderCollection
+from lictor.api.providers import (
+    AvailabilityZoneCapabilities,
+    FlavorCapabilities,
+    ProviderCollection,
+    ProviderItem,
+)
 from lictor.api.requests import (
     ListenerPost,
     ListenerPut,
@@ -70,7 +76,17 @@ class Route:
 _BOOLEAN = {"type": "boolean", "default": False}
 _CASCADE = Parameter("cascade", "Whether all that is below goes too.", _BOOLEAN)
 _ADDITIVE = Parameter("additive_only", "Whether members that the request does not name stay.", _BOOLEAN)
+_NAME = Parameter("name", "Only what has this name is listed.", {"type": "string"}, True)
+_DESCRIPTION = Parameter("description", "Only what has this description is listed.", {"type": "string"}, True)
 
+
+def _words(root: str, *errors: int) -> Operation:
+    """Names with descriptions."""
+    listed = reads(root, answers.Provider, _NAME, _DESCRIPTION, FIELDS, many=True)
+    return dataclasses.replace(listed, errors=(*READ_ERRORS, *errors))
+
+
+_PROVIDER = "/providers/{provider}"
 _BALANCER, _LISTENER, _POOL = "/loadbalancers/{load_balancer_id}", "/listeners/{listener_id}", "/pools/{pool_id}"
 
 LBAAS: Final = (
@@ -123,7 +139,14 @@ LBAAS: Final = (
         put=updates(MONITORS, MonitorPut, MonitorPost),
         delete=deletes(),
     ),
-    Route("/providers", ProviderCollection, get=reads("providers", answers.Provider, FIELDS, many=True)),
+    Route("/providers", ProviderCollection, get=_words("providers")),
+    Route(_PROVIDER, ProviderItem),
+    Route(f"{_PROVIDER}/flavor_capabilities", FlavorCapabilities, get=_words("flavor_capabilities", 501)),
+    Route(
+        f"{_PROVIDER}/availability_zone_capabilities",
+        AvailabilityZoneCapabilities,
+        get=_words("availability_zone_capabilities", 501),
+    ),
 )
 """Below both versions, and below ``/lbaas`` in both."""
 

@@ -99,12 +99,6 @@ def test_what_nobody_foresaw_is_500_without_a_word_of_its_cause_but_the_log_has_
     assert answer.headers["x-openstack-request-id"] in caplog.text
 
 
-def test_providers_are_listed_by_name_and_description(world: World) -> None:
-    assert [each["name"] for each in world.get("/providers")["providers"]] == ["amphora", "octavia"]
-    assert world.get("/providers", query_string="fields=name")["providers"][0] == {"name": "amphora"}
-    assert world.get("/providers/amphora", 404)
-
-
 def test_answers_are_json(world: World) -> None:
     answer = world.http.simulate_get("/v2.0/lbaas/pools")
     assert answer.headers["content-type"] == "application/json"
