@@ -56,6 +56,16 @@ def test_an_interface_becomes_what_the_state_says_and_again_what_the_next_one_sa
     assert amphora.answers(3) == {"first"}
 
 
+def test_an_address_may_change_within_its_subnet(amphora, webs):
+    servers = [amphora.member(webs[0])]
+    amphora.deliver(amphora.state(servers))
+    moved = ["198.18.0.7/24", "198.18.0.100/32", "fd00:c612::2/64", "fd00:c612::100/128"]
+    amphora.deliver(with_interface(amphora.state(servers), addresses=moved))
+    assert addresses(amphora) == set(moved)
+    assert routes(amphora) == {("default", "198.18.0.1", "eth1")}
+    assert amphora.answers(3) == {"first"}
+
+
 def test_what_somebody_else_changed_is_repaired_by_the_same_state(amphora, webs):
     state = amphora.state([amphora.member(webs[0])])
     amphora.deliver(state)

@@ -19,6 +19,9 @@ retry_max = 2
 [health_manager]
 heartbeat_interval = 1
 heartbeat_timeout = 8
+[house_keeping]
+cleanup_interval = 1
+orphan_expiry_age = 3
 """
 
 

@@ -3,13 +3,15 @@
 import contextlib
 import http.client
 import signal
+import sqlite3
 
 import pytest
 
+from lictor.api import vips
 from lictor.control import converge
 from tests.lab.deployment import eventually, http_get, who_answers, world
 
-CREATE = {"claimed", "before settle", "after settle", "port made", "instance made", "state delivered"} | {
+CREATE = {"claimed", "before settle", "after settle", "instance made", "state delivered"} | {
     f"{when} {step.__name__}" for step in converge.CONVERGE for when in ("before", "after")
 }
 DELETE = {"claimed", "before settle", "after settle", "instance deleted", "port deleted"} | {
@@ -18,7 +20,8 @@ DELETE = {"claimed", "before settle", "after settle", "instance deleted", "port 
 
 
 def test_every_fail_point_is_passed_by_one_of_the_scenarios():
-    assert set(converge.fail_points()) == CREATE | DELETE
+    assert set(converge.fail_points()) == CREATE | DELETE | {"port made"}
+    assert vips.BETWEEN == ("addresses set aside",)
 
 
 def ask(deployment, *call):
@@ -46,7 +49,7 @@ def test_killed_while_creating(deployment, web, point):
     assert len(amphorae()) == 1
 
 
-@pytest.mark.parametrize("point", sorted(CREATE - {"port made", "instance made"}))
+@pytest.mark.parametrize("point", sorted(CREATE - {"instance made"}))
 def test_killed_while_adding_a_member(deployment, web, point):
     deployment.start()
     lb = deployment.create(web.addresses[:1])
@@ -81,7 +84,41 @@ def test_killed_while_deleting(deployment, point):
     deployment.start()
     deployment.wait_gone(f"/loadbalancers/{lb['id']}")
     eventually(lambda: world() == empty, 10, "nothing is left of the load balancer")
-    assert deployment.request("GET", "/v2.0/ports")[1]["ports"] == []
+    assert ports(deployment) == []
+
+
+def ports(deployment):
+    return deployment.request("GET", "/v2.0/ports")[1]["ports"]
+
+
+def test_killed_between_the_ports_and_the_rows_of_a_new_load_balancer(deployment, web):
+    deployment.start(failpoint="addresses set aside")
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        deployment.create(web.addresses)
+    assert died_there(deployment), "the fail point was not reached"
+
+    deployment.start()
+    assert deployment.call("GET", "/loadbalancers") == [], "what was not acknowledged is not there"
+    eventually(lambda: ports(deployment) == [], 30, "addresses that nobody uses are free again")
+
+
+def test_killed_while_a_lost_port_is_made_again(deployment, web):
+    deployment.start()
+    lb = deployment.create(web.addresses)
+    deployment.wait_active(lb["id"])
+    deployment.stop()
+    with contextlib.closing(sqlite3.connect(deployment.state_dir / "lictor.db")) as database, database:
+        database.execute("DELETE FROM local_port WHERE name LIKE 'octavia-lb-vrrp-%'")
+
+    deployment.start(failpoint="port made")
+    ask(deployment, "PUT", f"/loadbalancers/{lb['id']}", {"loadbalancer": {"name": "renamed"}})
+    assert died_there(deployment), "the fail point was not reached"
+
+    deployment.start()
+    deployment.wait_active(lb["id"])
+    assert deployment.call("GET", f"/loadbalancers/{lb['id']}")["name"] == "renamed"
+    eventually(lambda: who_answers(lb["vip_address"]) == ["web1", "web2"], 10)
+    assert len(ports(deployment)) == 2
 
 
 def amphorae():

@@ -107,8 +107,10 @@ def _shape(interface: wire.Interface, link: Link, present: list[tuple[int, Kerne
     want = {packed(address): address for address in interface.addresses}
     added = [address for key, address in want.items() if key not in have]
     gone = [address for key, address in have.items() if key not in want]
-    result.inner.extend(f"address add {address} dev {name}{_nodad(address)}" for address in added)
     result.inner.extend(f"address del {address} dev {name}" for address in gone)
+    # An address takes those of its subnet with it that came after it: then all are set anew, each where it is missing.
+    missing = list(want.values()) if gone else added
+    result.inner.extend(f"address replace {address} dev {name}{_nodad(address)}" for address in missing)
     result.announce.extend((name, address) for address in added if _is_host(address))
     # The kernel drops routes with their address or when the link goes down: then all are set anew.
     _route(interface, [] if down or gone else present, present, result)

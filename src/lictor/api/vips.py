@@ -16,8 +16,12 @@ from lictor.drivers.network.base import (
     amphora_port,
     vip_port,
 )
+from lictor.failpoints import reach
 
 LOG = logging.getLogger(__name__)
+
+BETWEEN = ("addresses set aside",)
+"""Fail points between "made outside" and "written down"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +61,12 @@ def claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vip
 
     Raises 400, 409 and ``NetworkError``.
     """
+    vip = _claim(networking, wanted, owner)
+    reach("addresses set aside")
+    return vip
+
+
+def _claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vip:
     check_extras(wanted.vip_qos_policy_id, wanted.vip_sg_ids)
     if wanted.vip_port_id is not None:
         port = _given_port(networking, wanted.vip_port_id, wanted)

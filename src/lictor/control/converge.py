@@ -9,7 +9,8 @@ run again by another worker, because whatever it makes outside has a name that f
 
 from typing import Protocol
 
-from lictor.control import delivery, failpoints, provision
+from lictor import failpoints
+from lictor.control import delivery, provision
 from lictor.control.task import Task
 
 
@@ -47,6 +48,6 @@ def converge(task: Task) -> None:
 
 
 def fail_points() -> list[str]:
-    """Every place at which the crash tests kill the control plane, in the order in which the loop passes them."""
+    """Every place of the loop at which the crash tests kill the control plane."""
     around = [f"{when} {step.__name__}" for step in CONVERGE + DELETE for when in ("before", "after")]
     return ["claimed", *around, *provision.BETWEEN, *delivery.BETWEEN, "before settle", "after settle"]

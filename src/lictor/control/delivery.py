@@ -9,10 +9,10 @@ from lictor import config
 from lictor.amphora.client import AgentUnreachable
 from lictor.amphora.keys import heartbeat_key
 from lictor.amphora.state import Nic, Settings, Wiring, desired_state
-from lictor.control.failpoints import reach
 from lictor.control.provision import amphora_port, amphorae
 from lictor.control.task import Task
 from lictor.drivers.network.base import NetworkError, Port, Subnet
+from lictor.failpoints import reach
 from lictor.model import Amphora, AmphoraHealth, now
 from lictor.model.clock import clock_ms
 from lictor.model.statuses import AmphoraStatus

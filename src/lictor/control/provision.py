@@ -10,11 +10,11 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from lictor.control import events
-from lictor.control.failpoints import reach
 from lictor.control.task import Task
 from lictor.drivers.compute.base import Boot, Instance
 from lictor.drivers.network import base
 from lictor.drivers.network.base import NetworkError, Port
+from lictor.failpoints import reach
 from lictor.model import Amphora, AmphoraHealth, LoadBalancer, now
 from lictor.model.statuses import ROLES, AmphoraStatus
 

@@ -19,11 +19,11 @@ from lictor.amphora.pki import Authority
 from lictor.amphora.tree import Unsupported
 from lictor.control import lease, settle
 from lictor.control.converge import converge
-from lictor.control.failpoints import reach
 from lictor.control.lease import Claim, LeaseLostError
 from lictor.control.task import Task, Tools, read_tree
 from lictor.drivers.compute.base import Compute, ComputeError
 from lictor.drivers.network.base import NetworkError, Networking
+from lictor.failpoints import reach
 from lictor.model.store import Store
 
 EXPECTED = (ComputeError, NetworkError, AgentError, Unsupported, Unsafe)

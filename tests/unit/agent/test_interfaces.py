@@ -40,18 +40,20 @@ def test_a_new_nic_is_moved_named_and_given_all_and_its_vip_is_announced():
     assert todo.inner == [
         "link set dev new9 name eth1",
         "link set dev eth1 mtu 1500 up",
-        "address add 192.0.2.2/24 dev eth1",
-        "address add 2001:db8:0:0::5/128 dev eth1 nodad",
+        "address replace 192.0.2.2/24 dev eth1",
+        "address replace 2001:db8:0:0::5/128 dev eth1 nodad",
         "route replace 0.0.0.0/0 via 192.0.2.1 dev eth1 proto static",
     ]
     assert todo.announce == [("eth1", "2001:db8:0:0::5/128")]
 
 
-def test_an_address_that_goes_takes_the_routes_with_it_so_they_are_set_again():
+def test_an_address_that_goes_takes_routes_and_others_of_its_subnet_with_it_so_they_are_set_again():
     old = change(THERE, addr_info=[*THERE.addr_info, Address("192.0.2.9", 24, "global")])
     todo = plan([ETH1], [old], [], [DEFAULT])
     assert todo.inner == [
         "address del 192.0.2.9/24 dev eth1",
+        "address replace 192.0.2.2/24 dev eth1",
+        "address replace 2001:db8:0:0::5/128 dev eth1 nodad",
         "route replace 0.0.0.0/0 via 192.0.2.1 dev eth1 proto static",
     ]
 
