@@ -6,6 +6,7 @@ import pathlib
 
 from oslo_config import cfg, types
 from oslo_log import log
+from oslo_policy import opts as policy_options
 
 DEFAULT_STATE_DIR = "/var/lib/lictor"
 
@@ -32,7 +33,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
     "api_settings": [
         cfg.HostAddressOpt("bind_host", default="127.0.0.1", help="Address of the API."),
         cfg.PortOpt("bind_port", default=9876, help="TCP port of the API."),
-        cfg.StrOpt("auth_strategy", default="http_basic", choices=["http_basic", "noauth"], help="Who callers are."),
+        cfg.StrOpt(
+            "auth_strategy",
+            default="http_basic",
+            choices=["http_basic", "keystone", "noauth"],
+            help="How callers prove who they are.",
+        ),
         cfg.StrOpt("http_basic_auth_user_file", help="htpasswd file; default: htpasswd in the state directory."),
         cfg.DictOpt(
             "enabled_provider_drivers",
@@ -151,6 +157,10 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
 }
 
 
+class Misconfigured(ValueError):
+    """Options that do not go together with the world: a sentence for the operator."""
+
+
 def load(files: list[str] | None = None, **overrides: object) -> cfg.ConfigOpts:
     """Parse configuration files. ``overrides`` are ``group__option=value`` from the command line.
 
@@ -160,6 +170,7 @@ def load(files: list[str] | None = None, **overrides: object) -> cfg.ConfigOpts:
     for group, options in OPTIONS.items():
         conf.register_opts(options, group=group)
     log.register_options(conf)
+    _register_policy(conf)
     conf(args=[], project="lictor", default_config_files=files or [], default_config_dirs=[])
     for name, value in overrides.items():
         group, option = name.split("__", 1)
@@ -168,6 +179,16 @@ def load(files: list[str] | None = None, **overrides: object) -> cfg.ConfigOpts:
         for one in options:
             getattr(conf[group], one.dest)  # a value in a file is checked no sooner than it is read
     return conf
+
+
+def _register_policy(conf: cfg.ConfigOpts) -> None:
+    """``[oslo_policy]``; Octavia's roles from before Keystone had its own count until the operator says no."""
+    options = [option for _group, options in policy_options.list_opts() for option in options]
+    if "enforce_scope" not in [option.dest for option in options]:
+        text = "Whether tokens for a domain are refused, whatever their roles."
+        options.append(cfg.BoolOpt("enforce_scope", default=True, help=text))
+    conf.register_opts(options, group="oslo_policy")
+    conf.set_default("enforce_new_defaults", False, group="oslo_policy")
 
 
 def state_dir(conf: cfg.ConfigOpts) -> pathlib.Path:

@@ -7,6 +7,7 @@ import falcon
 from oslo_config import cfg
 
 from lictor.api import auth, errors, middleware, routes
+from lictor.api.enforcer import Policies
 from lictor.api.resource import Api
 from lictor.drivers.network.base import Networking
 from lictor.drivers.secrets.base import Secrets
@@ -18,7 +19,8 @@ def create_app(
 ) -> falcon.App[Any, Any]:
     """The WSGI application. ``wake`` is called after every write that was committed, from the request's thread."""
     api = Api(conf, store, networking, secrets, wake)
-    app: falcon.App[Any, Any] = falcon.App(middleware=middleware.chain(auth.Authentication(auth.strategy(conf))))
+    authentication = auth.Authentication(auth.strategy(conf, Policies(conf)))
+    app: falcon.App[Any, Any] = falcon.App(middleware=middleware.chain(authentication))
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app)
     for path, route in routes.every():

@@ -1,25 +1,52 @@
 """Who asks, and whether they may."""
 
 import dataclasses
+import re
+from typing import Any
 
 import falcon
 
 from lictor.api import errors
+from lictor.api.enforcer import IS_ADMIN, Policies
 
 DEFAULT_PROJECT = "7c1e1f2a5d9b4c3e8f60a1b2c3d4e5f6"
 """The project of whoever names none: there is no Keystone to ask in a standalone deployment."""
 
 DEFAULT_PROJECT_NAME = "lictor"
 
+PROJECT = re.compile(r"[A-Za-z0-9_.:-]{1,36}")
+"""What may be the id of a project."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """The caller of one request."""
+    """The caller of one request.
+
+    ``project_id`` is None for tokens of Keystone that are for no project. ``unlimited`` callers are administrators
+    whatever the policies say. ``others`` is what else an operator's rules may refer to.
+    """
 
     user: str
-    project_id: str
-    is_admin: bool = True
-    roles: tuple[str, ...] = ("admin", "member")
+    project_id: str | None
+    roles: tuple[str, ...]
+    policies: Policies = dataclasses.field(compare=False, repr=False)
+    unlimited: bool = False
+    others: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the policies count the caller among the administrators."""
+        return self.unlimited or self.policies.allows(IS_ADMIN, self, None)
+
+    def credentials(self) -> dict[str, Any]:
+        """What policy rules can refer to."""
+        return {
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in self.others},
+            "user_id": self.user,
+            "project_id": self.project_id,
+            "tenant_id": self.project_id,
+            "roles": list(self.roles),
+        }
 
 
 def context_of(req: falcon.Request) -> Context:
@@ -29,13 +56,33 @@ def context_of(req: falcon.Request) -> Context:
     return context
 
 
+def named_project(req: falcon.Request) -> str | None:
+    """The project that the request says it acts for. Raises 400."""
+    project = req.get_header("X-Project-Id") or req.get_header("X-Tenant-Id")
+    if not project:
+        return None
+    if not PROJECT.fullmatch(project):
+        raise errors.invalid_field("X-Project-Id", project, "an id of 1 to 36 letters, digits and any of _ . : -")
+    return project
+
+
 def authorize(context: Context, rule: str, project_id: str | None) -> None:
-    """Raise 403 unless the caller may do what ``rule`` names (reference, 2.3) to an object of this project."""
-    if context.is_admin or ("member" in context.roles and project_id == context.project_id):
-        return
-    raise errors.forbidden()
+    """Raise 403 unless the caller may do what ``rule`` names (reference, 2.3) to an object of this project.
+
+    None is for what belongs to no project, such as flavors.
+    """
+    if not context.policies.allows(rule, context, project_id):
+        raise errors.forbidden()
 
 
 def sees_all(context: Context, rule: str) -> bool:
     """Whether lists show the objects of all projects: the rules ``get_all-global`` (reference, 1.5 "Scope")."""
-    return context.is_admin
+    return context.policies.allows(rule, context, None)
+
+
+def owner(context: Context, asked: str | None) -> str:
+    """The project of a new object: the one asked for, or the caller's. Raises 400 if there is neither."""
+    project_id = asked or context.project_id
+    if not project_id:
+        raise errors.bad_request("Missing project ID in request where one is required: give project_id.")
+    return project_id

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.api import errors
-from lictor.api.context import Context, sees_all
+from lictor.api.context import Context, authorize, sees_all
 from lictor.api.fields import boolean
 from lictor.api.links import page_links
 from lictor.api.views import Document, View
@@ -86,12 +86,15 @@ def fetch(req: falcon.Request, session: Session, view: View, page: Page, base: s
 
 
 def scope(context: Context, rule: str, req: falcon.Request, view: View) -> list[ColumnElement[bool]]:
-    """Only callers who may see all projects do; naming another one is forbidden to the rest (1.5 "Scope")."""
+    """The rows that a caller may see: everybody's, if ``rule`` (``get_all-global``) says so, else one project's.
+
+    Raises 403 for a project whose objects the caller may not list (reference, 1.5 "Scope").
+    """
     if sees_all(context, rule):
         return []
-    if _single(req, "project_id") not in (None, context.project_id):
-        raise errors.forbidden()
-    return [view.columns["project_id"] == context.project_id]
+    project_id = _single(req, "project_id") or context.project_id
+    authorize(context, rule.removesuffix("-global"), project_id)
+    return [view.columns["project_id"] == project_id]
 
 
 def select_fields(document: Document, fields: list[str]) -> Document:

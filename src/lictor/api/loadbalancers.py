@@ -6,7 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lictor.api import errors, graph, members, supported, vips
-from lictor.api.context import Context, authorize, context_of
+from lictor.api.context import Context, authorize, context_of, owner
 from lictor.api.fields import boolean, changes, given
 from lictor.api.providers import resolve
 from lictor.api.requests import LoadBalancerPost, LoadBalancerPut
@@ -43,8 +43,10 @@ class LoadBalancerCollection(Reader):
         """Create, with all that the request puts below; the answer is the full form."""
         context = context_of(req)
         wanted = self.api.parse(req, "load_balancer", "loadbalancer", LoadBalancerPost)
-        project_id = wanted.project_id or context.project_id
+        project_id = owner(context, wanted.project_id)
         authorize(context, rule(LOAD_BALANCERS, "post"), project_id)
+        if wanted.vip_sg_ids:
+            authorize(context, rule(LOAD_BALANCERS, "post:vip_sg_ids"), project_id)
         supported.check(self.api.conf, "loadbalancer", given(wanted))
         provider = resolve(self.api.conf, wanted.provider).name
         members.check_outside(self.api, graph.all_members(wanted))
@@ -132,6 +134,8 @@ class LoadBalancerItem(Reader):
 
         def work(session: Session) -> Document:
             change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
+            if "vip_sg_ids" in values:
+                authorize(context, rule(LOAD_BALANCERS, "put:vip_sg_ids"), change.load_balancer.project_id)
             for name, value in values.items():
                 if name != "tags":
                     setattr(change.load_balancer, name, value)

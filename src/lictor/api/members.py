@@ -107,8 +107,7 @@ class MemberCollection(Reader):
             project_id = session.scalar(select(Pool.project_id).where(Pool.id == pool_id))
         if project_id is None:
             raise POOLS.not_found(pool_id)
-        authorize(context_of(req), rule(MEMBERS, "get_all"), project_id)
-        self.list(req, resp, Member.pool_id == pool_id)
+        self.list(req, resp, Member.pool_id == pool_id, project_id=project_id)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, pool_id: str) -> None:
         """Create."""
@@ -135,6 +134,8 @@ class MemberCollection(Reader):
 
         def work(session: Session) -> None:
             change, pool = begin_at(self.api, session, context, rule(MEMBERS, "put"), POOLS, Pool, pool_id)
+            for action in ("post",) if additive else ("post", "delete"):
+                authorize(context, rule(MEMBERS, action), pool.project_id)
             if not _replace(change, pool, wanted, additive):
                 raise _NothingToDo
             change.touch_users(pool)

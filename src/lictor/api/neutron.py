@@ -13,12 +13,14 @@ import falcon
 from sqlalchemy import select
 
 from lictor.api import errors, listing
-from lictor.api.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, context_of
+from lictor.api.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, context_of, sees_all
 from lictor.api.resource import Api, answer
 from lictor.drivers.network.base import Network, Port, Subnet
 from lictor.model import LoadBalancer
 
 Document = dict[str, Any]
+_ALL = "os_load-balancer_api:loadbalancer:get_all-global"
+_PROJECT_NAMES = {DEFAULT_PROJECT: DEFAULT_PROJECT_NAME}
 _PAGING = frozenset({"limit", "marker", "fields", "sort_key", "sort_dir", "page_reverse"})
 
 
@@ -97,8 +99,10 @@ def _network(each: Network) -> Document:
     }
 
 
-def _ports(api: Api, _req: falcon.Request) -> list[Document]:
-    return [_port(each) for each in api.networking.ports()]
+def _ports(api: Api, req: falcon.Request) -> list[Document]:
+    context = context_of(req)
+    everything = sees_all(context, _ALL)
+    return [_port(each) for each in api.networking.ports() if everything or each.project_id == context.project_id]
 
 
 def _port(each: Port) -> Document:
@@ -125,11 +129,13 @@ def _nothing(_api: Api, _req: falcon.Request) -> list[Document]:
 
 
 def _projects(api: Api, req: falcon.Request) -> list[Document]:
-    """Every project that has a load balancer, the caller's, and the default one; only that has a name of its own."""
-    with api.store.read() as session:
-        used = session.scalars(select(LoadBalancer.project_id).distinct()).all()
-    others = {context_of(req).project_id, *used} - {DEFAULT_PROJECT}
-    return [_identity(DEFAULT_PROJECT, DEFAULT_PROJECT_NAME), *(_identity(each, each) for each in sorted(others))]
+    """The caller's project, and for those who see all the default one and every one that has a load balancer."""
+    context = context_of(req)
+    projects = {context.project_id} if context.project_id else set()
+    if sees_all(context, _ALL):
+        with api.store.read() as session:
+            projects |= {DEFAULT_PROJECT, *session.scalars(select(LoadBalancer.project_id).distinct())}
+    return [_identity(each, _PROJECT_NAMES.get(each, each)) for each in sorted(projects)]
 
 
 def _identity(project_id: str, name: str) -> Document:

@@ -178,19 +178,21 @@ class Reader:
     def __init__(self, api: Api) -> None:
         self.api = api
 
-    def list(self, req: falcon.Request, resp: falcon.Response, *conditions: Any) -> None:
-        """Answer with a page of the rows under ``conditions``."""
+    def list(self, req: falcon.Request, resp: falcon.Response, *conditions: Any, project_id: str | None = None) -> None:
+        """Answer with a page of the rows under ``conditions``. Raises 403.
+
+        ``project_id`` is that of the parent, for what hangs below one; everything else is listed across parents.
+        """
         page = listing.parse(req, self.view, self.api.conf.api_settings.pagination_max_limit)
-        page.conditions.extend([*_allowed(req, self.view), *conditions])
+        page.conditions.extend([*_allowed(req, self.view, project_id), *conditions])
         with self.api.store.read() as session:
             answer(resp, listing.fetch(req, session, self.view, page, base_uri(req, self.api.conf)))
 
     def show(self, req: falcon.Request, resp: falcon.Response, resource_id: str) -> None:
         """Answer with one row. Raises 404 and 403."""
-        context = context_of(req)
         with self.api.store.read() as session:
             document = self.view.show(session, self.view.identify(resource_id))
-        authorize(context, rule(self.view, "get_one"), document.get("project_id", context.project_id))
+        authorize(context_of(req), rule(self.view, "get_one"), document.get("project_id"))
         fields = req.get_param_as_list("fields") or []
         answer(resp, {self.view.single: listing.select_fields(document, fields)})
 
@@ -199,10 +201,9 @@ class Reader:
         answer(resp, {self.view.single: document}, status)
 
 
-def _allowed(req: falcon.Request, view: View) -> list[Any]:
+def _allowed(req: falcon.Request, view: View, project_id: str | None) -> list[Any]:
     """The conditions under which the caller may see rows. Raises 403."""
-    context = context_of(req)
-    if view.owned:
-        return listing.scope(context, rule(view, "get_all-global"), req, view)
-    authorize(context, rule(view, "get_all"), context.project_id)
+    if view.owned and project_id is None:
+        return listing.scope(context_of(req), rule(view, "get_all-global"), req, view)
+    authorize(context_of(req), rule(view, "get_all"), project_id)
     return []

@@ -60,7 +60,7 @@ def _password(users: pathlib.Path, path: pathlib.Path) -> str:
     known = _known(path)
     lines = users.read_text().splitlines() if users.exists() else []
     own = [line for line in lines if line.startswith(f"{USER}:")]
-    if known and own and bcrypt.checkpw(known.encode(), own[0].partition(":")[2].encode()):
+    if known and own and bcrypt.checkpw(known.encode(), own[0].split(":")[1].encode()):
         return known
     password = secrets.token_urlsafe(24)
     others = [line for line in lines if line not in own]

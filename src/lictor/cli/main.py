@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
 def _up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = _command(commands, "up", "start everything in this process, in the foreground")
     command.add_argument("--port", type=_port, help="TCP port of the API (default: 9876)")
-    command.add_argument("--auth", choices=["http_basic", "noauth"], help="who callers are (default: http_basic)")
+    command.add_argument(
+        "--auth", choices=["http_basic", "keystone", "noauth"], help="who callers are (default: http_basic)"
+    )
 
 
 def _command(

@@ -57,9 +57,12 @@ def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) 
         lease.forfeit_all(store)
         workers = Workers(conf, store, compute, networking, authority, secret)
         health = HealthManager(conf, store, secret, workers.wake)
+        app = create_app(conf, store, networking, secrets, workers.wake)
     except (HostNotReady, BadNetworkConfiguration, PortTakenError, Unusable) as error:
         raise Refusal(str(error)) from None
-    api = ApiServer(conf, create_app(conf, store, networking, secrets, workers.wake), broken)
+    except config.Misconfigured as error:
+        raise Refusal(str(error), status=2) from None
+    api = ApiServer(conf, app, broken)
     housekeeper = Housekeeper(conf, store, compute, networking)
     return [health, workers, housekeeper, api]
 

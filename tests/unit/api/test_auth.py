@@ -7,12 +7,13 @@ import pathlib
 import bcrypt
 import pytest
 
+from lictor.api.context import DEFAULT_PROJECT
 from tests.unit.api.world import L, World
 
 
-def write(path: pathlib.Path, **users: str) -> None:
+def write(path: pathlib.Path, rest: str = "", **users: str) -> None:
     """As `lictor up` does it: whole or not at all."""
-    lines = [f"{name}:{bcrypt.hashpw(word.encode(), bcrypt.gensalt(4)).decode()}\n" for name, word in users.items()]
+    lines = [f"{name}:{bcrypt.hashpw(w.encode(), bcrypt.gensalt(4)).decode()}{rest}\n" for name, w in users.items()]
     fresh = path.with_name("fresh")
     fresh.write_text("".join(lines))
     os.replace(fresh, path)  # noqa: PTH105
@@ -101,3 +102,43 @@ def test_the_project_of_a_new_load_balancer_is_the_callers_or_the_one_asked_for(
     assert project({"X-Project-Id": "alpha"}, tenant_id="delta") == "delta"
     assert guarded.get("/pools", 400, headers=admin | {"X-Project-Id": "x" * 37})
     assert guarded.get("/pools", 400, headers=admin | {"X-Project-Id": "a\xffb"})
+
+
+def test_a_user_acts_for_the_project_and_with_the_roles_of_the_password_file(tmp_path: pathlib.Path) -> None:
+    world = World(tmp_path, api_settings__auth_strategy="noauth")
+    foreign = world.balancer(project_id="beta")
+    own = world.balancer(project_id="alpha")
+    write(tmp_path / "htpasswd", ":alpha:reader", eve="secret")
+    world = World(tmp_path, api_settings__auth_strategy="http_basic")
+    eve = basic("eve", "secret")
+    assert [each["id"] for each in world.get("/loadbalancers", headers=eve)["loadbalancers"]] == [own["id"]]
+    assert world.get(f"/loadbalancers/{own['id']}", headers=eve)
+    assert world.call("DELETE", f"/loadbalancers/{own['id']}", 403, headers=eve)
+    assert world.get(f"/loadbalancers/{foreign['id']}", 403, headers=eve)
+    write(tmp_path / "htpasswd", ":alpha:member", eve="secret")
+    assert world.call("PUT", f"/loadbalancers/{own['id']}", 200, {"loadbalancer": {}}, headers=eve)
+    write(tmp_path / "htpasswd", ":alpha:admin", eve="secret")
+    assert world.get(f"/loadbalancers/{foreign['id']}", headers=eve)
+
+
+def test_a_user_without_roles_is_a_member_unless_the_name_is_admin(tmp_path: pathlib.Path) -> None:
+    write(tmp_path / "htpasswd", admin="secret", eve="secret")
+    world = World(tmp_path, api_settings__auth_strategy="http_basic")
+    admin, eve = basic("admin", "secret"), basic("eve", "secret")
+    body = {"loadbalancer": {"vip_subnet_id": world.subnet.id}}
+    foreign = world.call("POST", "/loadbalancers", 201, body, headers=admin | {"X-Project-Id": "beta"})
+    own = world.call("POST", "/loadbalancers", 201, body, headers=eve)["loadbalancer"]
+    assert own["project_id"] == DEFAULT_PROJECT
+    assert [each["id"] for each in world.get("/loadbalancers", headers=eve)["loadbalancers"]] == [own["id"]]
+    assert len(world.get("/loadbalancers", headers=admin)["loadbalancers"]) == 2
+    assert world.get(f"/loadbalancers/{foreign['loadbalancer']['id']}", 403, headers=eve)
+    assert world.call("POST", "/loadbalancers", 403, body, headers=eve | {"X-Project-Id": "beta"})
+    body["loadbalancer"]["project_id"] = "beta"
+    assert world.call("POST", "/loadbalancers", 403, body, headers=eve)
+
+
+def test_a_line_whose_project_makes_no_sense_lets_nobody_in_and_the_log_says_why(tmp_path, caplog) -> None:
+    write(tmp_path / "htpasswd", ":not a project", eve="secret")
+    world = World(tmp_path, api_settings__auth_strategy="http_basic")
+    assert world.get("/pools", 401, headers=basic("eve", "secret"))
+    assert "'not a project' is no project's id" in caplog.text
