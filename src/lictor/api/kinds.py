@@ -65,6 +65,19 @@ def _one_of(*values: float) -> Callable[[float], float]:
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 Name = Annotated[str, Meta(max_length=255, description="text of at most 255 characters")]
+Label = Annotated[str, Meta(min_length=1, max_length=255, description="text of 1 to 255 characters")]
+PathLabel = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        description="text of 1 to 255 characters without /",
+        extra={"parse": _matching(r"[^/]+")},
+    ),
+]
+ProfileData = Annotated[
+    str, Meta(max_length=4096, description="a JSON object in text form, of at most 4096 characters")
+]
 Reference = Annotated[str, Meta(max_length=255, description="a reference of at most 255 characters")]
 Project = Annotated[str, Meta(min_length=1, max_length=36, description="a project id of 1 to 36 characters")]
 Tag = Annotated[str, Meta(max_length=255, description="a tag of at most 255 characters")]

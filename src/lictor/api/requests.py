@@ -1,5 +1,5 @@
 # ruff: noqa: RUF012 - msgspec gives every object its own copy of an empty default.
-"""What clients may send: one type for each object and verb, with ranges and defaults (reference, 1.6 to 1.10).
+"""What clients may send: one type for each object and verb, with ranges and defaults (reference, 1.6 to 1.13).
 
 Types that end in ``Post`` create, those that end in ``Put`` change what they name; ``...InGraph`` stand inside another
 object's creation, which tells them where they belong.
@@ -21,11 +21,14 @@ from lictor.api.kinds import (
     ExpectedCodes,
     HttpVersion,
     InsertHeaders,
+    Label,
     MaxAge,
     Milliseconds,
     Name,
+    PathLabel,
     Persistence,
     Port,
+    ProfileData,
     Project,
     Reference,
     Retries,
@@ -309,3 +312,68 @@ class LoadBalancerPut(Wire):
     vip_qos_policy_id: Uuid | UnsetType | None = UNSET
     vip_sg_ids: list[Uuid] | UnsetType | None = UNSET
     tags: list[Tag] | UnsetType | None = UNSET
+
+
+class FlavorPost(Wire):
+    """``POST /flavors``."""
+
+    name: Label
+    flavor_profile_id: Uuid
+    description: Name = ""
+    enabled: bool = True
+
+
+class FlavorPut(Wire):
+    """``PUT /flavors/{id}``."""
+
+    name: Label | UnsetType | None = UNSET
+    description: Name | UnsetType | None = UNSET
+    enabled: bool | UnsetType | None = UNSET
+
+
+class FlavorProfilePost(Wire):
+    """``POST /flavorprofiles``."""
+
+    name: Label
+    provider_name: Label
+    flavor_data: ProfileData
+
+
+class FlavorProfilePut(Wire):
+    """``PUT /flavorprofiles/{id}``."""
+
+    name: Label | UnsetType | None = UNSET
+    provider_name: Label | UnsetType | None = UNSET
+    flavor_data: ProfileData | UnsetType | None = UNSET
+
+
+class AvailabilityZonePost(Wire):
+    """``POST /availabilityzones``. A name that no path can hold would be one that nobody can show or delete."""
+
+    name: PathLabel
+    availability_zone_profile_id: Uuid
+    description: Name = ""
+    enabled: bool = True
+
+
+class AvailabilityZonePut(Wire):
+    """``PUT /availabilityzones/{name}``."""
+
+    description: Name | UnsetType | None = UNSET
+    enabled: bool | UnsetType | None = UNSET
+
+
+class AvailabilityZoneProfilePost(Wire):
+    """``POST /availabilityzoneprofiles``."""
+
+    name: Label
+    provider_name: Label
+    availability_zone_data: ProfileData
+
+
+class AvailabilityZoneProfilePut(Wire):
+    """``PUT /availabilityzoneprofiles/{id}``."""
+
+    name: Label | UnsetType | None = UNSET
+    provider_name: Label | UnsetType | None = UNSET
+    availability_zone_data: ProfileData | UnsetType | None = UNSET

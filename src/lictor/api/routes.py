@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from lictor.api import answers, discovery, neutron
+from lictor.api import answers, availabilityzones, catalogue, discovery, flavors, neutron
 from lictor.api.healthmonitors import MonitorCollection, MonitorItem
 from lictor.api.listeners import ListenerCollection, ListenerItem, ListenerStats
 from lictor.api.loadbalancers import LoadBalancerCollection, LoadBalancerItem, LoadBalancerStats, LoadBalancerStatus
@@ -86,6 +86,17 @@ def _words(root: str, *errors: int) -> Operation:
     return dataclasses.replace(listed, errors=(*READ_ERRORS, *errors))
 
 
+def _catalogue(path: str, kind: catalogue.Kind) -> tuple[Route, Route]:
+    """A collection that administrators keep, and its items."""
+    collection = functools.partial(catalogue.Collection, kind=kind)
+    item = functools.partial(catalogue.Item, kind=kind)
+    changes = updates(kind.view, kind.put, kind.post)
+    return (
+        Route(path, collection, get=lists(kind.view), post=creates(kind.view, kind.post)),
+        Route(f"{path}/{{key}}", item, get=shows(kind.view), put=changes, delete=deletes()),
+    )
+
+
 _PROVIDER = "/providers/{provider}"
 _BALANCER, _LISTENER, _POOL = "/loadbalancers/{load_balancer_id}", "/listeners/{listener_id}", "/pools/{pool_id}"
 
@@ -139,6 +150,10 @@ LBAAS: Final = (
         put=updates(MONITORS, MonitorPut, MonitorPost),
         delete=deletes(),
     ),
+    *_catalogue("/flavors", flavors.KIND),
+    *_catalogue("/flavorprofiles", flavors.PROFILES_OF_FLAVORS),
+    *_catalogue("/availabilityzones", availabilityzones.KIND),
+    *_catalogue("/availabilityzoneprofiles", availabilityzones.PROFILES_OF_ZONES),
     Route("/providers", ProviderCollection, get=_words("providers")),
     Route(_PROVIDER, ProviderItem),
     Route(f"{_PROVIDER}/flavor_capabilities", FlavorCapabilities, get=_words("flavor_capabilities", 501)),

@@ -15,6 +15,10 @@ from lictor.api import errors
 from lictor.api.kinds import parse_name, parse_uuid
 from lictor.model import (
     AdditionalVip,
+    AvailabilityZone,
+    AvailabilityZoneProfile,
+    Flavor,
+    FlavorProfile,
     HealthMonitor,
     L7Policy,
     Listener,
@@ -270,3 +274,54 @@ MONITORS = View(
         "load_balancer_id": lambda value: HealthMonitor.load_balancer_id == value,
     },
 )  # fmt: skip
+
+
+# --- what administrators offer ---------------------------------------------------------------------------------------
+
+
+def _named(model: type[Any], *names: str) -> dict[str, InstrumentedAttribute[Any]]:
+    return {name: getattr(model, name) for name in names}
+
+
+FLAVORS = View(
+    model=Flavor,
+    single="flavor",
+    plural="flavors",
+    title="Flavor",
+    rule="flavor",
+    columns=_named(Flavor, "id", "name", "description", "enabled", "flavor_profile_id"),
+    finish=no_more,
+)
+
+FLAVOR_PROFILES = View(
+    model=FlavorProfile,
+    single="flavorprofile",
+    plural="flavorprofiles",
+    title="Flavor profile",
+    rule="flavor-profile",
+    columns=_named(FlavorProfile, "id", "name", "provider_name", "flavor_data"),
+    finish=no_more,
+    links="flavorprofile",
+)
+
+AVAILABILITY_ZONES = View(
+    model=AvailabilityZone,
+    single="availability_zone",
+    plural="availability_zones",
+    title="Availability Zone",
+    rule="availability-zone",
+    columns=_named(AvailabilityZone, "name", "description", "enabled", "availability_zone_profile_id"),
+    finish=no_more,
+    key="name",
+)
+
+AVAILABILITY_ZONE_PROFILES = View(
+    model=AvailabilityZoneProfile,
+    single="availability_zone_profile",
+    plural="availability_zone_profiles",
+    title="Availability Zone Profile",
+    rule="availability-zone-profile",
+    columns=_named(AvailabilityZoneProfile, "id", "name", "provider_name", "availability_zone_data"),
+    finish=no_more,
+    links="availability_zone_profile",
+)

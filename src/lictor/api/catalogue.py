@@ -1,0 +1,127 @@
+"""What administrators offer: flavors, availability zones and the profiles behind them, all handled alike.
+
+Each kind of object says in a ``Kind`` what is particular about it; ``Collection`` and ``Item`` do the rest.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import falcon
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from lictor.api import errors
+from lictor.api.context import authorize, context_of
+from lictor.api.fields import Wire, changes, given
+from lictor.api.resource import Api, Reader, rule
+from lictor.api.views import Document, View
+
+Check = Callable[[Api, Session, dict[str, Any], Any], None]
+"""Raises 400, 409 and 501 for values that cannot be those of a new row (None) or of the row given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of object. ``used_by`` is the column whose rows stand in the way of its deletion."""
+
+    view: View
+    argument: str
+    post: type[Wire]
+    put: type[Wire]
+    used_by: InstrumentedAttribute[Any]
+    check: Check
+
+    def is_used(self, session: Session, key: str) -> bool:
+        """Whether anything hangs on this object."""
+        return session.scalar(select(self.used_by).where(self.used_by == key).limit(1)) is not None
+
+    def in_use(self, key: str) -> Exception:
+        """The error for an object that others hang on."""
+        return errors.conflict(f"{self.view.title} {key} is in use and cannot be modified.")
+
+
+class _Catalogue(Reader):
+    def __init__(self, api: Api, kind: Kind) -> None:
+        super().__init__(api)
+        self.kind, self.view = kind, kind.view
+
+    def _authorize(self, req: falcon.Request, action: str) -> None:
+        context = context_of(req)
+        authorize(context, rule(self.view, action), context.project_id)
+
+
+class Collection(_Catalogue):
+    """All objects of one kind."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List."""
+        self.list(req, resp)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Create."""
+        self._authorize(req, "post")
+        values = given(self.api.parse(req, self.kind.argument, self.view.single, self.kind.post))
+
+        def work(session: Session) -> Document:
+            self.kind.check(self.api, session, values, None)
+            row = self.view.model(**values)
+            session.add(row)
+            session.flush()
+            return self.view.show(session, getattr(row, self.view.key))
+
+        self.respond(resp, self.api.write(work), falcon.HTTP_201)
+
+
+class Item(_Catalogue):
+    """One object."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, key: str) -> None:
+        """Show."""
+        self.show(req, resp, key)
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, key: str) -> None:
+        """Change."""
+        self._authorize(req, "put")
+        key = self.view.identify(key)
+        wanted = self.api.parse(req, self.kind.argument, self.view.single, self.kind.put)
+        values = changes(wanted, self.kind.post, {})
+
+        def work(session: Session) -> Document:
+            row = self._find(session, key)
+            self.kind.check(self.api, session, values, row)
+            for name, value in values.items():
+                setattr(row, name, value)
+            session.flush()
+            return self.view.show(session, key)
+
+        self.respond(resp, self.api.write(work))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, key: str) -> None:
+        """Delete, unless something hangs on it."""
+        self._authorize(req, "delete")
+        key = self.view.identify(key)
+
+        def work(session: Session) -> None:
+            row = self._find(session, key)
+            if self.kind.is_used(session, key):
+                raise self.kind.in_use(key)
+            session.delete(row)
+
+        self.api.write(work)
+        resp.status = falcon.HTTP_204
+
+    def _find(self, session: Session, key: str) -> Any:
+        row = session.get(self.view.model, key)
+        if row is None:
+            raise self.view.not_found(key)
+        return row
+
+
+def check_name(session: Session, view: View, title: str, values: dict[str, Any], row: Any) -> None:
+    """Names of this kind are unique. Raises 409."""
+    name, model = values.get("name"), view.model
+    if name is None or (row is not None and row.name == name):
+        return
+    if session.scalar(select(model.name).where(model.name == name)) is not None:
+        raise errors.conflict(f"A {title} of {name} already exists.")

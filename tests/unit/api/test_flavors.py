@@ -1,0 +1,153 @@
+"""Flavors and their profiles: made by administrators, checked by the provider."""
+
+import pytest
+
+from tests.unit.api.offers import NOWHERE, flavor, flavor_profile, put
+from tests.unit.api.world import World
+
+
+def names(world: World, path: str, query: str = "") -> list[str]:
+    root = path.strip("/")
+    return [each["name"] for each in world.get(path, query_string=query)[root]]
+
+
+def test_a_profile_is_kept_as_it_was_written(world: World) -> None:
+    text = '{"loadbalancer_topology":  "SINGLE"}'
+    profile = flavor_profile(world, name="small", provider="octavia", data=text)
+    assert set(profile) == {"id", "name", "provider_name", "flavor_data"}
+    assert (profile["name"], profile["provider_name"], profile["flavor_data"]) == ("small", "octavia", text)
+    assert world.get(f"/flavorprofiles/{profile['id']}")["flavorprofile"] == profile
+    shown = world.get(f"/flavorprofiles/{profile['id']}", query_string="fields=name")["flavorprofile"]
+    assert shown == {"name": "small"}
+
+
+def test_a_flavor_shows_its_profile_and_is_enabled_at_first(world: World) -> None:
+    made = flavor(world)
+    assert set(made) == {"id", "name", "description", "enabled", "flavor_profile_id"}
+    assert (made["description"], made["enabled"]) == ("", True)
+    assert world.get(f"/flavors/{made['id']}")["flavor"] == made
+
+
+@pytest.mark.parametrize(
+    ("status", "data", "text"),
+    [
+        (400, "{", "{ is not a valid option for flavor_data"),
+        (400, "", " is not a valid option for flavor_data"),
+        (400, '{"a": NaN}', '{"a": NaN} is not a valid option for flavor_data'),
+        (400, "[1]", "Invalid input for field/attribute flavor_data. Value: '[1]'. Value should be a JSON object"),
+        (400, "null", "Invalid input for field/attribute flavor_data. Value: 'null'. Value should be a JSON object"),
+        (501, {"colour": "red"}, "Provider 'amphora' does not support a requested option: flavor_data: 'colour' is"),
+        (400, {"loadbalancer_topology": "TRIPLE"}, "flavor_data.loadbalancer_topology. Value: 'TRIPLE'. Value should"),
+        (400, {"loadbalancer_topology": []}, "flavor_data.loadbalancer_topology. Value: '[]'"),
+        (400, {"sriov_vip": "yes"}, "flavor_data.sriov_vip. Value: 'yes'. Value should be true or false."),
+        (400, {"allow_member_sriov": 1}, "flavor_data.allow_member_sriov. Value: '1'. Value should be true or false."),
+        (400, {"compute_flavor": 7}, "flavor_data.compute_flavor. Value: '7'. Value should be text"),
+        (400, {"amp_image_tag": ""}, "flavor_data.amp_image_tag. Value: ''. Value should be text of 1"),
+        (400, " " * 4095 + "{}", "Value should be a JSON object in text form, of at most 4096 characters"),
+    ],
+)
+def test_data_that_the_provider_cannot_use_is_refused(world: World, status: int, data: object, text: str) -> None:
+    assert text in flavor_profile(world, status, data=data)
+    assert names(world, "/flavorprofiles") == []
+
+
+def test_each_provider_has_capabilities_of_its_own(tmp_path) -> None:
+    drivers = {"amphora": "", "noop_driver": ""}
+    world = World(tmp_path, api_settings__enabled_provider_drivers=drivers)
+    flavor_profile(world, provider="noop_driver", data={"loadbalancer_topology": "SINGLE"})
+    assert "'sriov_vip' is none of" in flavor_profile(world, 501, provider="noop_driver", data={"sriov_vip": True})
+
+
+@pytest.mark.parametrize("name", ["name", "provider_name", "flavor_data"])
+def test_what_a_profile_needs_is_named(world: World, name: str) -> None:
+    text = f"Invalid input for field/attribute {name}. Value: 'None'. Mandatory field missing."
+    assert flavor_profile(world, 400, **{name: None}) == text
+    profile = flavor_profile(world)
+    assert put(world, f"/flavorprofiles/{profile['id']}", "flavorprofile", 400, **{name: None}) == text
+
+
+def test_a_provider_that_is_not_enabled_has_no_profiles(world: World) -> None:
+    assert flavor_profile(world, 400, provider="f5") == "Provider 'f5' is not enabled."
+    path = f"/flavorprofiles/{flavor_profile(world)['id']}"
+    assert put(world, path, "flavorprofile", 400, provider_name="f5") == "Provider 'f5' is not enabled."
+
+
+def test_an_unused_profile_can_change_and_is_checked_again(world: World) -> None:
+    path = f"/flavorprofiles/{flavor_profile(world)['id']}"
+    after = put(world, path, "flavorprofile", name="x", provider_name="octavia", flavor_data='{"sriov_vip": true}')
+    assert (after["name"], after["provider_name"]) == ("x", "octavia")
+    assert "sriov_vip" in put(world, path, "flavorprofile", 400, flavor_data='{"sriov_vip": 3}')
+    assert world.get(path)["flavorprofile"] == after
+
+
+def test_a_profile_in_use_keeps_what_load_balancers_were_made_of(world: World) -> None:
+    profile = flavor_profile(world)
+    path = f"/flavorprofiles/{profile['id']}"
+    made = flavor(world, flavor_profile_id=profile["id"])
+    text = f"Flavor profile {profile['id']} is in use and cannot be modified."
+    assert put(world, path, "flavorprofile", 409, flavor_data='{"sriov_vip": true}') == text
+    assert put(world, path, "flavorprofile", 409, provider_name="octavia") == text
+    assert world.delete(path, 409) == text
+    assert put(world, path, "flavorprofile", name="x", provider_name="amphora", flavor_data="{}")["name"] == "x"
+    world.delete(f"/flavors/{made['id']}")
+    world.delete(path)
+    assert world.get(path, 404)["faultstring"] == f"Flavor profile {profile['id']} not found."
+
+
+def test_a_flavor_of_no_profile_is_refused_without_a_word_of_sql(world: World) -> None:
+    assert flavor(world, 400, flavor_profile_id=NOWHERE) == f"Flavor profile {NOWHERE} not found."
+    assert "a UUID" in flavor(world, 400, flavor_profile_id="mine")
+    assert names(world, "/flavors") == []
+
+
+def test_flavors_have_names_of_their_own_but_profiles_need_not(world: World) -> None:
+    one, two = flavor(world, name="one"), flavor(world, name="two")
+    assert flavor(world, 409, name="one") == "A flavor of one already exists."
+    assert put(world, f"/flavors/{two['id']}", "flavor", 409, name="one") == "A flavor of one already exists."
+    assert put(world, f"/flavors/{one['id']}", "flavor", name="one", description="x")["description"] == "x"
+    assert names(world, "/flavorprofiles") == ["profile"] * 3
+
+
+def test_a_flavor_can_be_renamed_described_and_closed(world: World) -> None:
+    path = f"/flavors/{flavor(world)['id']}"
+    after = put(world, path, "flavor", name="x", description="y", enabled="no")
+    assert (after["name"], after["description"], after["enabled"]) == ("x", "y", False)
+    assert put(world, path, "flavor", description=None, enabled=None) == after | {"description": "", "enabled": True}
+    refused = "Unknown attribute for argument flavor_.flavor: flavor_profile_id"
+    assert put(world, path, "flavor", 400, flavor_profile_id=NOWHERE) == refused
+    assert put(world, path, "flavor", 400, id=NOWHERE).endswith("flavor_.flavor: id")
+
+
+@pytest.mark.parametrize("path", ["/flavors", "/flavorprofiles"])
+def test_what_is_not_there_is_404(world: World, path: str) -> None:
+    root = path.strip("/").removesuffix("s")
+    for key in (NOWHERE, "x", "00000000-0000-0000-0000-000000000000", "%00"):
+        for method, body in (("GET", None), ("PUT", {root: {}}), ("DELETE", None)):
+            assert world.call(method, f"{path}/{key}", 404, body)["faultstring"].startswith("Flavor")
+
+
+def test_lists_are_filtered_sorted_and_paged_like_all_others(world: World) -> None:
+    profile = flavor_profile(world)["id"]
+    for name in ("b", "a", "c"):
+        flavor(world, name=name, enabled=name != "c", flavor_profile_id=profile)
+    assert names(world, "/flavors", "sort=name") == ["a", "b", "c"]
+    assert names(world, "/flavors", "sort=name:desc&enabled=true") == ["b", "a"]
+    assert len(names(world, "/flavors", f"flavor_profile_id={profile}")) == 3
+    by_id = sorted(world.get("/flavors")["flavors"], key=lambda each: each["id"])
+    assert world.get("/flavors")["flavors"] == by_id
+    first = world.get("/flavors", query_string="limit=1&enabled=true")
+    (link,) = first["flavors_links"]
+    assert link["rel"] == "next"
+    assert "enabled=true" in link["href"]
+    assert world.get("/flavors", query_string="fields=name&name=a")["flavors"] == [{"name": "a"}]
+    for query in ("colour=red", "tags=a", "project_id=x", "sort=created_at", "name=a&name=b"):
+        assert world.get("/flavors", 400, query_string=query)
+
+
+def test_the_links_of_profiles_have_the_name_that_clients_look_for(world: World) -> None:
+    for name in "ab":
+        flavor_profile(world, name=name)
+    page = world.get("/flavorprofiles", query_string="limit=1")
+    assert set(page) == {"flavorprofiles", "flavorprofile_links"}
+    assert page["flavorprofile_links"][0]["rel"] == "next"
+    assert names(world, "/flavorprofiles", "name=b&provider_name=amphora") == ["b"]
