@@ -92,7 +92,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("workers", default=4, min=1, help="Load balancers that one process works on at a time."),
         cfg.StrOpt("compute_driver", default="netns", help="Entry point in lictor.compute.drivers."),
         cfg.StrOpt("network_driver", default="local", help="Entry point in lictor.network.drivers."),
-        cfg.StrOpt("loadbalancer_topology", default="SINGLE", choices=["SINGLE"], help="For new load balancers."),
+        cfg.StrOpt(
+            "loadbalancer_topology",
+            default="SINGLE",
+            choices=["SINGLE", "ACTIVE_STANDBY"],
+            help="For new load balancers that no flavor says it for.",
+        ),
         cfg.FloatOpt(
             "poll_interval", default=1.0, min=0.05, help="Seconds between looks for work, if nothing wakes us."
         ),

@@ -23,6 +23,7 @@ from lictor.model import (
     Pool,
     new_id,
 )
+from lictor.model.amphora import new_amphora
 from lictor.model.changes import EXPENDABLE
 from lictor.model.queries import replace_tags, statistics
 from lictor.model.statuses import ROLES, Provisioning
@@ -67,6 +68,8 @@ def _create(api: Api, wanted: LoadBalancerPost, project_id: str, provider: str) 
             provider=provider,
             topology=topology,
             generation=1,
+            vip_qos_policy_id=wanted.vip_qos_policy_id,
+            vip_sg_ids=wanted.vip_sg_ids or [],
             **vip.columns(),
             **{name: getattr(wanted, name) for name in _COLUMNS},
         )
@@ -89,14 +92,7 @@ def _create(api: Api, wanted: LoadBalancerPost, project_id: str, provider: str) 
 def _amphorae(load_balancer: LoadBalancer, vip: vips.Vip) -> list[Amphora]:
     """The rows that the loop will start instances for; each has its address already."""
     return [
-        Amphora(
-            id=port.device_id,
-            load_balancer_id=load_balancer.id,
-            role=role,
-            vrrp_interface="eth1",
-            vrrp_port_id=port.id,
-            vrrp_ip=port.ip_address,
-        )
+        new_amphora(load_balancer, role, id=port.device_id, vrrp_port_id=port.id, vrrp_ip=port.ip_address)
         for role, port in zip(ROLES[load_balancer.topology], vip.amphora_ports, strict=True)
     ]
 
@@ -130,7 +126,7 @@ class LoadBalancerItem(Reader):
         load_balancer_id, context = LOAD_BALANCERS.identify(load_balancer_id), context_of(req)
         wanted = self.api.parse(req, "load_balancer", "loadbalancer", LoadBalancerPut)
         values = changes(wanted, LoadBalancerPost, {})
-        vips.check_extras(values.get("vip_qos_policy_id"), values.get("vip_sg_ids"))
+        vips.check_extras(self.api.networking, values.get("vip_qos_policy_id"), values.get("vip_sg_ids"))
 
         def work(session: Session) -> Document:
             change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)

@@ -1,7 +1,8 @@
 """The few questions that the stock CLI asks of Neutron and Keystone, which a standalone deployment answers itself.
 
 ``--vip-subnet-id private-subnet`` makes the CLI ask ``/v2.0/subnets?id=`` and ``?name=``, ``--project`` makes it ask
-``/projects`` (reference, 8.2). What is not there (QoS policies, security groups) answers with empty lists.
+``/projects`` (reference, 8.2). A network driver that knows more objects than it lists, as ``noop`` does, is asked for
+those that are named by id.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from sqlalchemy import select
 from lictor.api import errors, listing
 from lictor.api.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, context_of, sees_all
 from lictor.api.resource import Api, answer
-from lictor.drivers.network.base import Network, Port, Subnet
+from lictor.drivers.network.base import Named, Network, Port, Subnet
 from lictor.model import LoadBalancer
 
 Document = dict[str, Any]
@@ -26,13 +27,17 @@ _PAGING = frozenset({"limit", "marker", "fields", "sort_key", "sort_dir", "page_
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One kind of object: how its collection is called in paths and in bodies, and where the objects come from."""
+    """One kind of object: how its collection is called in paths and in bodies, and where the objects come from.
+
+    ``objects`` lists them, ``find`` is for one by id.
+    """
 
     path: str
     single: str
     plural: str
     title: str
     objects: Callable[[Api, falcon.Request], list[Document]]
+    find: Callable[[Api, falcon.Request, str], Document | None]
 
 
 class Collection:
@@ -43,11 +48,16 @@ class Collection:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List."""
-        objects = self._kind.objects(self._api, req)
         wanted = {name: req.get_param_as_list(name) or [""] for name in req.params if name not in _PAGING}
+        objects = self._objects(req, wanted.get("id"))
         found = [each for each in objects if all(str(each.get(name, "")) in wanted[name] for name in wanted)]
         fields = req.get_param_as_list("fields") or []
         answer(resp, {self._kind.plural: [listing.select_fields(each, fields) for each in found]})
+
+    def _objects(self, req: falcon.Request, ids: list[str] | None) -> list[Document]:
+        if ids is None:
+            return self._kind.objects(self._api, req)
+        return [each for object_id in ids if (each := self._kind.find(self._api, req, object_id))]
 
 
 class Item:
@@ -58,14 +68,19 @@ class Item:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, object_id: str) -> None:
         """Show."""
-        for each in self._kind.objects(self._api, req):
-            if each["id"] == object_id:
-                return answer(resp, {self._kind.single: each})
-        raise errors.not_found(self._kind.title, object_id)
+        found = self._kind.find(self._api, req, object_id)
+        if found is None:
+            raise errors.not_found(self._kind.title, object_id)
+        answer(resp, {self._kind.single: found})
 
 
 def _subnets(api: Api, _req: falcon.Request) -> list[Document]:
     return [_subnet(each) for each in api.networking.subnets()]
+
+
+def _find_subnet(api: Api, _req: falcon.Request, subnet_id: str) -> Document | None:
+    found = api.networking.subnet(subnet_id)
+    return _subnet(found) if found else None
 
 
 def _subnet(each: Subnet) -> Document:
@@ -86,6 +101,11 @@ def _networks(api: Api, _req: falcon.Request) -> list[Document]:
     return [_network(each) for each in api.networking.networks()]
 
 
+def _find_network(api: Api, _req: falcon.Request, network_id: str) -> Document | None:
+    found = api.networking.network(network_id)
+    return _network(found) if found else None
+
+
 def _network(each: Network) -> Document:
     return {
         "id": each.id,
@@ -103,6 +123,11 @@ def _ports(api: Api, req: falcon.Request) -> list[Document]:
     context = context_of(req)
     everything = sees_all(context, _ALL)
     return [_port(each) for each in api.networking.ports() if everything or each.project_id == context.project_id]
+
+
+def _find_port(api: Api, _req: falcon.Request, port_id: str) -> Document | None:
+    found = api.networking.port(port_id)
+    return _port(found) if found else None
 
 
 def _port(each: Port) -> Document:
@@ -128,6 +153,18 @@ def _nothing(_api: Api, _req: falcon.Request) -> list[Document]:
     return []
 
 
+def _find_policy(api: Api, _req: falcon.Request, policy_id: str) -> Document | None:
+    return _named(api.networking.qos_policy(policy_id))
+
+
+def _find_group(api: Api, _req: falcon.Request, group_id: str) -> Document | None:
+    return _named(api.networking.security_group(group_id))
+
+
+def _named(each: Named | None) -> Document | None:
+    return {"id": each.id, "name": each.name, **_project(each.project_id)} if each else None
+
+
 def _projects(api: Api, req: falcon.Request) -> list[Document]:
     """The caller's project, and for those who see all the default one and every one that has a load balancer."""
     context = context_of(req)
@@ -138,15 +175,19 @@ def _projects(api: Api, req: falcon.Request) -> list[Document]:
     return [_identity(each, _PROJECT_NAMES.get(each, each)) for each in sorted(projects)]
 
 
+def _find_project(api: Api, req: falcon.Request, project_id: str) -> Document | None:
+    return next((each for each in _projects(api, req) if each["id"] == project_id), None)
+
+
 def _identity(project_id: str, name: str) -> Document:
     return {"id": project_id, "name": name, "enabled": True, "domain_id": "default", "links": {}}
 
 
 NETWORK_KINDS = (
-    Kind("subnets", "subnet", "subnets", "Subnet", _subnets),
-    Kind("networks", "network", "networks", "Network", _networks),
-    Kind("ports", "port", "ports", "Port", _ports),
-    Kind("qos/policies", "policy", "policies", "QoS policy", _nothing),
-    Kind("security-groups", "security_group", "security_groups", "Security group", _nothing),
+    Kind("subnets", "subnet", "subnets", "Subnet", _subnets, _find_subnet),
+    Kind("networks", "network", "networks", "Network", _networks, _find_network),
+    Kind("ports", "port", "ports", "Port", _ports, _find_port),
+    Kind("qos/policies", "policy", "policies", "QoS policy", _nothing, _find_policy),
+    Kind("security-groups", "security_group", "security_groups", "Security group", _nothing, _find_group),
 )
-PROJECTS = Kind("projects", "project", "projects", "Project", _projects)
+PROJECTS = Kind("projects", "project", "projects", "Project", _projects, _find_project)

@@ -67,7 +67,7 @@ def claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vip
 
 
 def _claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vip:
-    check_extras(wanted.vip_qos_policy_id, wanted.vip_sg_ids)
+    check_extras(networking, wanted.vip_qos_policy_id, wanted.vip_sg_ids)
     if wanted.vip_port_id is not None:
         port = _given_port(networking, wanted.vip_port_id, wanted)
         return Vip(port, False, tuple(networking.create_ports(_for_amphorae(owner, port.subnet_id))))
@@ -80,12 +80,13 @@ def _claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vi
     return _make(networking, subnets[-1], wanted, owner)
 
 
-def check_extras(qos_policy_id: str | None, security_group_ids: list[str] | None) -> None:
-    """Raises 400 for QoS policies and security groups: none of them is there without Neutron."""
-    if qos_policy_id is not None:
+def check_extras(networking: Networking, qos_policy_id: str | None, security_group_ids: list[str] | None) -> None:
+    """Raises 400 for QoS policies and security groups that are not there."""
+    if qos_policy_id is not None and networking.qos_policy(qos_policy_id) is None:
         raise errors.invalid_subresource("QoS policy", qos_policy_id)
-    if security_group_ids:
-        raise errors.invalid_subresource("Security group", security_group_ids[0])
+    for group_id in security_group_ids or []:
+        if networking.security_group(group_id) is None:
+            raise errors.invalid_subresource("Security group", group_id)
 
 
 def release(networking: Networking, vip: Vip) -> None:
@@ -99,6 +100,7 @@ def release(networking: Networking, vip: Vip) -> None:
 
 def _make(networking: Networking, subnet: Subnet, wanted: LoadBalancerPost, owner: Owner) -> Vip:
     vip = vip_port(owner.load_balancer_id, subnet.id, owner.project_id, wanted.vip_address or "")
+    vip = dataclasses.replace(vip, network_id=subnet.network_id or wanted.vip_network_id or "")
     port, *others = networking.create_ports([vip, *_for_amphorae(owner, subnet.id)])
     return Vip(port, True, tuple(others))
 
@@ -136,7 +138,7 @@ def _given_subnet(networking: Networking, subnet_id: str, network_id: str | None
     subnet = networking.subnet(subnet_id)
     if subnet is None:
         raise errors.invalid_subresource("Subnet", subnet_id)
-    if network_id not in (None, subnet.network_id):
+    if not subnet.is_on(network_id):
         if networking.network(str(network_id)) is None:
             raise errors.invalid_subresource("Network", str(network_id))
         raise errors.validation(f"VIP subnet {subnet_id} is not on network {network_id}.")

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
 
 
 def _upgrade_embedded(conf: cfg.ConfigOpts) -> int:
-    host.check_root()
+    host.check_root(conf)
     state = StateDir(config.state_dir(conf))
     state.check()
     with state:

@@ -21,7 +21,7 @@ from lictor.drivers.compute.base import ComputeError
 def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
     """Stop it, and purge if asked to. Raises ``Refusal``. That nothing runs is no error."""
     host.extend_path()
-    host.check_root()
+    host.check_root(conf)
     state = StateDir(config.state_dir(conf))
     pid = stop(state.lock)
     print(f"stopped process {pid}" if pid else f"no lictor up works on {state.path}")

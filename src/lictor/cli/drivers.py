@@ -2,18 +2,31 @@
 
 from typing import Any
 
+from oslo_config import cfg
 from stevedore.driver import DriverManager
 from stevedore.exception import NoMatches
 
 from lictor.cli.refusal import Refusal
+from lictor.drivers.compute.base import Compute
 from lictor.drivers.network.local import BadNetworkConfiguration
+
+
+def compute_class(conf: cfg.ConfigOpts) -> type[Compute]:
+    """The class of the compute driver, which says what it needs of this host. Raises ``Refusal``, status 2."""
+    found: type[Compute] = _class("lictor.compute.drivers", conf.controller_worker.compute_driver)
+    return found
 
 
 def driver(group: str, name: str, *parts: object) -> Any:
     """An instance of the class that the entry point ``name`` of ``group`` names. Raises ``Refusal``, status 2."""
     try:
-        return DriverManager(group, name, invoke_on_load=True, invoke_args=parts).driver
+        return _class(group, name)(*parts)
     except BadNetworkConfiguration as error:
         raise Refusal(str(error), status=2) from None
+
+
+def _class(group: str, name: str) -> Any:
+    try:
+        return DriverManager(group, name).driver
     except NoMatches:
         raise Refusal(f"there is no driver {name!r} among the entry points of {group}", status=2) from None

@@ -10,7 +10,9 @@ import socket
 
 from oslo_config import cfg
 
+from lictor.cli.drivers import compute_class
 from lictor.cli.refusal import Refusal
+from lictor.model.statuses import Topology
 
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Debian's `su` without `-` leaves these out of PATH, and ip lives there."""
@@ -22,9 +24,9 @@ def extend_path() -> None:
     os.environ["PATH"] = os.pathsep.join([*path, *(place for place in SYSTEM_PATH if place not in path)])
 
 
-def check_root() -> None:
+def check_root(conf: cfg.ConfigOpts) -> None:
     """Namespaces and links need root."""
-    if os.geteuid() != 0:
+    if compute_class(conf).needs_root and os.geteuid() != 0:
         raise Refusal("lictor makes network namespaces, which needs root: run it as root, for example with sudo")
 
 
@@ -39,6 +41,17 @@ def check_exposure(conf: cfg.ConfigOpts) -> None:
         )
 
 
+def check_topology(conf: cfg.ConfigOpts) -> None:
+    """Pairs of amphorae need a data plane that can do it, or none at all."""
+    options = conf.controller_worker
+    if options.loadbalancer_topology != Topology.SINGLE and compute_class(conf).has_agents:
+        raise Refusal(
+            f"[controller_worker] loadbalancer_topology is {options.loadbalancer_topology}, and compute driver "
+            f"{options.compute_driver} has SINGLE only",
+            status=2,
+        )
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this host can reach that address."""
     try:
@@ -48,10 +61,12 @@ def is_loopback(host: str) -> bool:
 
 
 def check_ports(conf: cfg.ConfigOpts) -> None:
-    """The API's and the health manager's port must be free."""
+    """The API's port must be free, and the health manager's if there will be heartbeats."""
     api, health = conf.api_settings, conf.health_manager
     check_port(socket.SOCK_STREAM, api.bind_host, api.bind_port, "name another one with --port")
-    check_port(socket.SOCK_DGRAM, health.bind_ip, health.bind_port, "set [health_manager] bind_port to another one")
+    if compute_class(conf).has_agents:
+        cure = "set [health_manager] bind_port to another one"
+        check_port(socket.SOCK_DGRAM, health.bind_ip, health.bind_port, cure)
 
 
 def check_port(kind: socket.SocketKind, host: str, port: int, cure: str) -> None:

@@ -30,8 +30,9 @@ def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
     """Serve until a signal comes. Raises ``Refusal``, and has changed nothing then."""
     start_logging(conf)
     host.extend_path()
-    host.check_root()
+    host.check_root(conf)
     host.check_exposure(conf)
+    host.check_topology(conf)
     state = StateDir(config.state_dir(conf))
     state.check()
     host.check_ports(conf)
@@ -56,7 +57,8 @@ def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) 
         # The lock on the state directory says that we are alone: a predecessor that was killed holds nothing any more.
         lease.forfeit_all(store)
         workers = Workers(conf, store, compute, networking, authority, secret)
-        health = HealthManager(conf, store, secret, workers.wake)
+        # Where no agent runs, nobody would send heartbeats.
+        health = [HealthManager(conf, store, secret, workers.wake)] if compute.has_agents else []
         app = create_app(conf, store, networking, secrets, workers.wake)
     except (HostNotReady, BadNetworkConfiguration, PortTakenError, Unusable) as error:
         raise Refusal(str(error)) from None
@@ -64,7 +66,7 @@ def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) 
         raise Refusal(str(error), status=2) from None
     api = ApiServer(conf, app, broken)
     housekeeper = Housekeeper(conf, store, compute, networking)
-    return [health, workers, housekeeper, api]
+    return [*health, workers, housekeeper, api]
 
 
 def announcement(conf: cfg.ConfigOpts, openrc: pathlib.Path) -> str:

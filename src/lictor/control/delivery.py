@@ -1,5 +1,6 @@
 """The step that tells every amphora what it should be, and hears what it is."""
 
+import functools
 import time
 
 from sqlalchemy import update
@@ -26,8 +27,14 @@ BOOT_POLL = 0.01
 
 
 def deliver(task: Task) -> None:
-    """Render the tree for each amphora and have its agent converge to it; then count its heartbeats as ours."""
+    """Render the tree for each amphora and have its agent converge to it; then count its heartbeats as ours.
+
+    Where nothing runs, nothing is rendered either (compute driver ``noop``).
+    """
     for amphora in amphorae(task):
+        if not task.tools.compute.has_agents:
+            task.tools.store.write(functools.partial(_allocate, amphora=amphora))
+            continue
         state = _render(task, amphora)
         report = _send(task, amphora, state)
         reach("state delivered")
@@ -90,8 +97,12 @@ def _record(task: Task, amphora: Amphora, report: Report) -> None:
         if health.boot_id != report.boot_id:
             health.boot_id, health.sequence = report.boot_id, 0
         health.digest = report.digest
-        if amphora.status != AmphoraStatus.ALLOCATED:
-            allocated = update(Amphora).where(Amphora.id == amphora.id)
-            session.execute(allocated.values(status=AmphoraStatus.ALLOCATED, updated_at=now()))
+        _allocate(session, amphora)
 
     task.tools.store.write(transaction)
+
+
+def _allocate(session: Session, amphora: Amphora) -> None:
+    if amphora.status != AmphoraStatus.ALLOCATED:
+        allocated = update(Amphora).where(Amphora.id == amphora.id)
+        session.execute(allocated.values(status=AmphoraStatus.ALLOCATED, updated_at=now()))

@@ -16,6 +16,7 @@ from lictor.drivers.network import base
 from lictor.drivers.network.base import NetworkError, Port
 from lictor.failpoints import reach
 from lictor.model import Amphora, AmphoraHealth, LoadBalancer, now
+from lictor.model.amphora import new_amphora
 from lictor.model.statuses import ROLES, AmphoraStatus
 
 LOG = logging.getLogger(__name__)
@@ -28,13 +29,10 @@ def amphora_rows(task: Task) -> None:
     """See that there is a row for each amphora that the topology asks for; the API made the first ones."""
     have = {amphora.role for amphora in task.load_balancer.amphorae}
     missing = [role for role in ROLES[task.load_balancer.topology] if role not in have]
-
-    def insert(session: Session) -> None:
-        for role in missing:
-            session.add(Amphora(load_balancer_id=task.load_balancer.id, role=role, vrrp_interface="eth1"))
-
     if missing:
-        task.tools.store.write(insert)
+        task.tools.store.write(
+            lambda session: session.add_all([new_amphora(task.load_balancer, role) for role in missing])
+        )
 
 
 def ports(task: Task) -> None:

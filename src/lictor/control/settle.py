@@ -6,7 +6,7 @@ Every function here is one transaction, guarded by the lease: a worker that lost
 import random
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy import ColumnElement, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from lictor.amphora.client import AgentRefused, AgentUnreachable
@@ -28,6 +28,7 @@ from lictor.model import (
     ListenerStatistics,
     LoadBalancer,
     Tag,
+    now,
 )
 from lictor.model.clock import clock_ms
 from lictor.model.statuses import Operating, Provisioning
@@ -69,6 +70,7 @@ def _covered(task: Task) -> dict[str, object]:
         "attempts": 0,
         "retry_at_ms": 0,
         "fault": None,
+        **_first_touch(LoadBalancer),
     }
 
 
@@ -81,11 +83,16 @@ def _settle_rows(session: Session, task: Task, table: type[Child]) -> None:
         if table is Listener:
             session.execute(delete(ListenerStatistics).where(ListenerStatistics.listener_id.in_(ids)))
         session.execute(delete(table).where(table.id.in_(ids)))
-    values: dict[str, object] = {"provisioning_status": Provisioning.ACTIVE, "updated_at": table.updated_at}
+    values: dict[str, object] = {"provisioning_status": Provisioning.ACTIVE, **_first_touch(table)}
     if table in (HealthMonitor, L7Policy, L7Rule):
         # Nothing reports on these: they are ONLINE when they are in the configuration (reference, 3.3).
         values["operating_status"] = case((table.admin_state_up, Operating.ONLINE), else_=Operating.OFFLINE)
     session.execute(update(table).where(covered, table.provisioning_status.in_(UNSETTLED)).values(**values))
+
+
+def _first_touch(table: type[Child] | type[LoadBalancer]) -> dict[str, object]:
+    """Becoming ACTIVE counts as the first change, as in Octavia: from then on clients read ``updated_at`` as a date."""
+    return {"updated_at": func.coalesce(table.updated_at, now())}
 
 
 def _covered_rows(task: Task, table: type[Child]) -> ColumnElement[bool]:
@@ -169,6 +176,6 @@ def _condemn_silent(session: Session, task: Task) -> None:
 
 def _give_back(session: Session, task: Task, values: dict[str, object]) -> None:
     statement = update(LoadBalancer).where(task.claim.mine())
-    free = {"lease_owner": None, "lease_expires_ms": 0, "updated_at": LoadBalancer.updated_at}
-    if rows_changed(session, statement.values(**free, **values)) == 0:
+    free: dict[str, object] = {"lease_owner": None, "lease_expires_ms": 0, "updated_at": LoadBalancer.updated_at}
+    if rows_changed(session, statement.values(**(free | values))) == 0:
         raise LeaseLostError(f"lost the lease on load balancer {task.load_balancer.id} before it was settled")

@@ -40,6 +40,24 @@ class Amphora(Base, Identified, Timestamped):
     load_balancer: Mapped["LoadBalancer | None"] = relationship(back_populates="amphorae")
 
 
+_PRIORITIES = {Role.MASTER: 100, Role.BACKUP: 90}
+"""Of VRRP (reference, 4.6); one that stands alone has none."""
+
+
+def new_amphora(load_balancer: "LoadBalancer", role: str, **values: object) -> Amphora:
+    """The row of an amphora that is to be made for this load balancer, with its VIP."""
+    return Amphora(
+        load_balancer_id=load_balancer.id,
+        role=role,
+        ha_ip=load_balancer.vip_address,
+        ha_port_id=load_balancer.vip_port_id,
+        vrrp_interface="eth1",
+        vrrp_id=1,
+        vrrp_priority=_PRIORITIES.get(role),
+        **values,
+    )
+
+
 class AmphoraHealth(Base):
     """The last heartbeat of an amphora, and the boot whose heartbeats count.
 

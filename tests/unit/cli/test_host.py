@@ -38,3 +38,26 @@ def test_without_authentication_the_api_stays_on_loopback(tmp_path, bind, fine):
     with pytest.raises(Refusal, match="can be reached from other hosts"):
         host.check_exposure(conf)
     return None
+
+
+@pytest.mark.parametrize(("driver", "fine"), [("netns", False), ("noop", True)])
+def test_only_amphorae_on_this_host_need_root(monkeypatch, driver, fine):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    conf = config.load(controller_worker__compute_driver=driver)
+    if fine:
+        return host.check_root(conf)
+    with pytest.raises(Refusal, match="needs root"):
+        host.check_root(conf)
+    return None
+
+
+@pytest.mark.parametrize(("driver", "fine"), [("netns", False), ("noop", True)])
+def test_pairs_of_amphorae_are_refused_where_the_data_plane_has_none(driver, fine):
+    conf = config.load(
+        controller_worker__compute_driver=driver, controller_worker__loadbalancer_topology="ACTIVE_STANDBY"
+    )
+    if fine:
+        return host.check_topology(conf)
+    with pytest.raises(Refusal, match="loadbalancer_topology is ACTIVE_STANDBY"):
+        host.check_topology(conf)
+    return None

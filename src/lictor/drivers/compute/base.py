@@ -39,6 +39,15 @@ class Instance:
 class Compute(Protocol):
     """What the loop asks of a compute driver."""
 
+    has_agents: bool
+    """Whether an agent runs in each instance, which is told what to be and sends heartbeats."""
+
+    needs_root: bool
+    """Whether instances are made on this host, which takes root."""
+
+    def prepare(self) -> None:
+        """Check that instances can be made here, and see to what all of them share. Idempotent."""
+
     def find(self, amphora_id: str) -> Instance | None:
         """The instance of this amphora, or None if nothing of it is left."""
 

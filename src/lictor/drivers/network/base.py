@@ -34,7 +34,10 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Subnet:
-    """A range of addresses on a network. ``gateway_ip`` may be empty."""
+    """A range of addresses on a network. ``gateway_ip`` may be empty.
+
+    ``network_id`` is empty if the subnet is on whatever network it is named together with (driver ``noop``).
+    """
 
     id: str
     name: str
@@ -42,6 +45,19 @@ class Subnet:
     cidr: str
     gateway_ip: str
     allocation_pools: tuple[tuple[str, str], ...]
+    project_id: str = ""
+
+    def is_on(self, network_id: str | None) -> bool:
+        """Whether this network may be its network; None stands for any."""
+        return not self.network_id or network_id in (None, self.network_id)
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """Something of the network service's that Lictor only refers to: a QoS policy, a security group."""
+
+    id: str
+    name: str
     project_id: str = ""
 
 
@@ -62,7 +78,10 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class PortRequest:
-    """A port to be made. ``name`` is unique on the subnet; ``ip_address`` empty lets the driver choose."""
+    """A port to be made. ``name`` is unique on the subnet; ``ip_address`` empty lets the driver choose.
+
+    ``network_id`` matters only if the subnet does not know its network.
+    """
 
     name: str
     subnet_id: str
@@ -70,6 +89,7 @@ class PortRequest:
     device_id: str = ""
     device_owner: str = "Octavia"
     project_id: str = ""
+    network_id: str = ""
 
 
 def vip_port(load_balancer_id: str, subnet_id: str, project_id: str, ip_address: str = "") -> PortRequest:
@@ -110,6 +130,12 @@ class Networking(Protocol):
 
     def port(self, port_id: str) -> Port | None:
         """One port by id, or None."""
+
+    def qos_policy(self, policy_id: str) -> Named | None:
+        """One QoS policy by id, or None."""
+
+    def security_group(self, group_id: str) -> Named | None:
+        """One security group by id, or None."""
 
     def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
         """Make each port, or take the one of its name on its subnet; all of them or none.

@@ -9,7 +9,6 @@ The driver keeps the book only; the links are made by the compute driver. Every 
 name, so that the same port has the same id and MAC address when it is made again.
 """
 
-import hashlib
 import random
 import uuid
 from collections.abc import Sequence
@@ -20,7 +19,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lictor.config import deployment
-from lictor.drivers.network.base import AddressUnavailable, Network, NetworkError, Port, PortRequest, Subnet
+from lictor.drivers.network.base import AddressUnavailable, Named, Network, NetworkError, Port, PortRequest, Subnet
+from lictor.drivers.network.book import mac_address, port_of
 from lictor.drivers.network.ranges import BadNetworkConfiguration, Range, parse
 from lictor.model.localport import LocalPort
 from lictor.model.store import Store
@@ -98,7 +98,15 @@ class LocalNetwork:
         """One port of the user network, or None."""
         with self._store.read() as session:
             row = session.get(LocalPort, port_id)
-            return _port(row) if row is not None and row.subnet_id == self._subnet.id else None
+            return port_of(row) if row is not None and row.subnet_id == self._subnet.id else None
+
+    def qos_policy(self, policy_id: str) -> Named | None:
+        """None: bridges of this host have none."""
+        return None
+
+    def security_group(self, group_id: str) -> Named | None:
+        """None: bridges of this host have none."""
+        return None
 
     # --- ports ---
 
@@ -126,7 +134,7 @@ class LocalNetwork:
         query = select(LocalPort).where(LocalPort.subnet_id == request.subnet_id)
         found = session.scalar(query.where(LocalPort.name == request.name))
         if found is not None:
-            return _port(found)
+            return port_of(found)
         if wanted:
             holder = session.scalar(query.where(LocalPort.ip_address == wanted))
             if holder is not None:
@@ -134,7 +142,7 @@ class LocalNetwork:
         row = self._row(request, wanted or _free_address(session, request.subnet_id, span))
         session.add(row)
         session.flush()
-        return _port(row)
+        return port_of(row)
 
     def _row(self, request: PortRequest, address: str) -> LocalPort:
         port_id = self._id(f"port:{request.subnet_id}:{request.name}")
@@ -151,7 +159,7 @@ class LocalNetwork:
     def _ports(self, subnet_id: str) -> list[Port]:
         query = select(LocalPort).where(LocalPort.subnet_id == subnet_id).order_by(LocalPort.created_at, LocalPort.id)
         with self._store.read() as session:
-            return [_port(row) for row in session.scalars(query)]
+            return [port_of(row) for row in session.scalars(query)]
 
     def check_ports(self) -> None:
         """Raise ``BadNetworkConfiguration`` if a range was changed while ports still have addresses of the old one."""
@@ -179,7 +187,7 @@ class LocalNetwork:
         query = query.where(LocalPort.name == _management_name(amphora_id))
         with self._store.read() as session:
             row = session.scalar(query)
-            return _port(row) if row is not None else None
+            return port_of(row) if row is not None else None
 
     def management_ports(self) -> list[Port]:
         """All ports on the management network; ``device_id`` is the amphora's id."""
@@ -195,16 +203,6 @@ def _check_room(option: str, management: Range, private: Range) -> None:
             f"[local_network] management_cidr = {option}: has room for {management.size} amphorae, and cidr = "
             f"{private.network} for {wanted}; give a larger range."
         )
-
-
-def mac_address(port_id: str) -> str:
-    """A locally administered unicast MAC address (IEEE 802, section 8.4), always the same for one port.
-
-    46 bits of SHA-256: among 10,000 ports a clash has a chance of one in a million.
-    """
-    digest = bytearray(hashlib.sha256(port_id.encode()).digest()[:6])
-    digest[0] = digest[0] & 0xFC | 0x02
-    return digest.hex(":")
 
 
 def _management_name(amphora_id: str) -> str:
@@ -225,10 +223,3 @@ def _free_address(session: Session, subnet_id: str, span: Range) -> str:
 def _taken_by(row: LocalPort) -> str:
     holder = f"{row.device_owner} {row.device_id}".strip()
     return f"IP address {row.ip_address} is already taken by port {row.name} ({holder or row.id})."
-
-
-def _port(row: LocalPort) -> Port:
-    return Port(
-        id=row.id, name=row.name, network_id=row.network_id, subnet_id=row.subnet_id, ip_address=row.ip_address,
-        mac_address=row.mac_address, device_id=row.device_id, device_owner=row.device_owner, project_id=row.project_id,
-    )  # fmt: skip

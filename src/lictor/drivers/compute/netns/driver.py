@@ -28,6 +28,9 @@ class NetnsCompute:
     everything else: whatever lies in between is found again by its name.
     """
 
+    has_agents = True
+    needs_root = True
+
     def __init__(self, conf: cfg.ConfigOpts, networking: LocalNetwork) -> None:
         """Does nothing to the host yet."""
         self._conf = conf
