@@ -140,6 +140,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
     "house_keeping": [
         cfg.FloatOpt("cleanup_interval", default=30.0, min=0.1, help="Seconds between looks for what nobody owns."),
         cfg.FloatOpt("orphan_expiry_age", default=60.0, min=0.0, help="Seconds before what nobody owns is removed."),
+        cfg.IntOpt(
+            "load_balancer_expiry_age",
+            default=7 * 86400,
+            min=0,
+            help="Seconds for which the events of a deleted load balancer can still be read.",
+        ),
     ],
     "certificates": [
         cfg.StrOpt("cert_manager", default="files", help="Entry point in lictor.secrets.drivers."),

@@ -7,7 +7,7 @@ import threading
 import msgspec
 
 from lictor import wire
-from lictor.agent import interfaces, namespace
+from lictor.agent import announce, interfaces, namespace
 from lictor.agent.command import inside, run
 from lictor.agent.errors import AgentError, Broken, CommandFailed, Fenced, Refused, log
 from lictor.agent.haproxy.keeper import Keeper
@@ -146,11 +146,13 @@ class Agent:
 
     def _apply(self, state: wire.DesiredState, old: wire.DesiredState | None, force: bool) -> None:
         """Make everything like ``state``, which is the current one on disk. Idempotent."""
-        interfaces.converge(state.interfaces, self._settings.namespace)
+        new = interfaces.converge(state.interfaces, self._settings.namespace)
         if force or old is None or old is state or old.nftables != state.nftables:
             run(inside(self._settings.namespace, ["nft", "-f", str(self._store.current / "nftables.conf")]))
         force = force or old is None or old.files != state.files
         self.haproxy.converge(old.haproxy if old else None, state.haproxy, force)
+        # Last: until then, the amphora that had these addresses may still be serving.
+        announce.send(new, self._settings.namespace)
 
     def _restore(self, before: pathlib.Path | None) -> None:
         """After a change that failed half way: the last good state again, in full."""

@@ -4,7 +4,6 @@ import dataclasses
 import time
 
 from lictor import wire
-from lictor.agent import announce
 from lictor.agent.errors import Broken, Refused
 from lictor.agent.links import KernelRoute, Link, batch, links, routes
 from lictor.agent.validate import packed
@@ -22,14 +21,17 @@ class Plan:
     announce: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
 
-def converge(wanted: list[wire.Interface], namespace: str) -> None:
-    """See that the inner namespace has just these interfaces, addresses and routes. Raises ``AgentError``."""
+def converge(wanted: list[wire.Interface], namespace: str) -> list[tuple[str, str]]:
+    """See that the inner namespace has just these interfaces, addresses and routes. Raises ``AgentError``.
+
+    Returns the (interface, address) pairs that are new, to be announced when whoever serves them does.
+    """
     inner = links(namespace)
     outer = links() if _missing(wanted, inner) else []
     todo = plan(wanted, inner, outer, routes(namespace))
     batch([command.format(namespace=namespace) for command in todo.outer])
     batch(todo.inner, namespace)
-    announce.send(todo.announce, namespace)
+    return todo.announce
 
 
 def differ(wanted: list[wire.Interface], namespace: str) -> bool:

@@ -1,5 +1,6 @@
 """What clients get where it is no row of a table: the types of those answers, for the document of the API."""
 
+import datetime
 from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
@@ -28,23 +29,38 @@ class Stats(Struct):
     request_errors: int
 
 
-class Status(Struct):
-    """What all parts of a status tree have in common."""
+class AmphoraStats(Stats):
+    """What one amphora counted for one listener; ``id`` is the amphora's."""
+
+    id: str
+    listener_id: str
+    loadbalancer_id: str
+
+
+class Status(Struct, kw_only=True):
+    """What all parts of a status tree have in common.
+
+    The last three are there after a failure, unless the part is ACTIVE: why the last attempt to apply its change
+    failed, how many attempts did, and when the next one is due (null: at once).
+    """
 
     id: str
     name: str
     operating_status: str
     provisioning_status: str
+    fault: str | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    next_try_at: datetime.datetime | UnsetType | None = UNSET
 
 
-class MemberStatus(Status):
+class MemberStatus(Status, kw_only=True):
     """A member in a status tree."""
 
     address: str
     protocol_port: int
 
 
-class MonitorStatus(Status):
+class MonitorStatus(Status, kw_only=True):
     """A health monitor in a status tree."""
 
     type: str
@@ -57,17 +73,16 @@ class PoolStatus(Status, kw_only=True):
     health_monitor: MonitorStatus | UnsetType = UNSET
 
 
-class ListenerStatus(Status):
+class ListenerStatus(Status, kw_only=True):
     """A listener in a status tree."""
 
     pools: list[PoolStatus]
 
 
 class LoadBalancerStatus(Status, kw_only=True):
-    """The root of a status tree. ``fault`` says why the last attempt to apply a change failed."""
+    """The root of a status tree."""
 
     listeners: list[ListenerStatus]
-    fault: str | UnsetType = UNSET
 
 
 class StatusTree(Struct):

@@ -201,10 +201,10 @@ def _sort_keys(req: falcon.Request, view: View) -> list[SortKey]:
     names = [key.column.key for key in keys]
     if len(set(names)) < len(names):
         raise errors.bad_request("Sort keys: each may be given only once")
-    # Oldest first, if nothing else is asked. The key makes the order total: or pages could overlap or leave gaps.
+    # By age, if nothing else is asked. The key makes the order total: or pages could overlap or leave gaps.
     rest = [] if keys or "created_at" not in view.columns else [view.columns["created_at"]]
     last = [] if view.columns[view.key].key in names else [view.columns[view.key]]
-    return [*keys, *(SortKey(column, False) for column in (*rest, *last))]
+    return [*keys, *(SortKey(column, view.newest_first) for column in (*rest, *last))]
 
 
 def _sort_words(req: falcon.Request) -> list[tuple[str, str]]:
@@ -246,7 +246,8 @@ def _whole(text: str) -> int | None:
 def _beyond(session: Session, view: View, page: Page) -> ColumnElement[bool]:
     """The rows on the far side of the marker: after it in the first column, or equal there and after it in the next."""
     columns = [key.column for key in page.keys]
-    at_marker = select(*columns).where(view.columns[view.key] == page.marker)
+    name: ColumnElement[Any] = view.columns[view.key].expression
+    at_marker = select(*columns).where(name == _typed(name, str(page.marker)))
     row = session.execute(at_marker).one_or_none() if _stored(page) else None
     if row is None:
         raise errors.bad_request(f"Supplied pagination marker {page.marker} is not valid.")

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from lictor.api import answers, availabilityzones, catalogue, discovery, flavors, neutron
+from lictor.api.amphorae import AMPHORAE, AmphoraCollection, AmphoraConfig, AmphoraFailover, AmphoraItem, AmphoraStats
+from lictor.api.events import EVENTS, LoadBalancerEvents
+from lictor.api.failover import LoadBalancerFailover
 from lictor.api.healthmonitors import MonitorCollection, MonitorItem
 from lictor.api.listeners import ListenerCollection, ListenerItem, ListenerStats
 from lictor.api.loadbalancers import LoadBalancerCollection, LoadBalancerItem, LoadBalancerStats, LoadBalancerStatus
@@ -27,6 +30,7 @@ from lictor.api.operations import (
     lists,
     reads,
     shows,
+    starts,
     updates,
 )
 from lictor.api.pools import PoolCollection, PoolItem
@@ -114,6 +118,8 @@ LBAAS: Final = (
         put=updates(LOAD_BALANCERS, LoadBalancerPut, LoadBalancerPost),
         delete=deletes(_CASCADE),
     ),
+    Route(f"{_BALANCER}/events", LoadBalancerEvents, get=lists(EVENTS, 404)),
+    Route(f"{_BALANCER}/failover", LoadBalancerFailover, put=starts()),
     Route(f"{_BALANCER}/stats", LoadBalancerStats, get=reads("stats", answers.Stats)),
     Route(f"{_BALANCER}/status", LoadBalancerStatus, get=reads("statuses", answers.StatusTree)),
     Route(f"{_BALANCER}/statuses", LoadBalancerStatus, get=reads("statuses", answers.StatusTree)),
@@ -165,7 +171,15 @@ LBAAS: Final = (
 )
 """Below both versions, and below ``/lbaas`` in both."""
 
-OCTAVIA: Final[tuple[Route, ...]] = ()
+_AMPHORA = "/amphorae/{amphora_id}"
+
+OCTAVIA: Final = (
+    Route("/amphorae", AmphoraCollection, get=lists(AMPHORAE)),
+    Route(_AMPHORA, AmphoraItem, get=shows(AMPHORAE), delete=deletes()),
+    Route(f"{_AMPHORA}/stats", AmphoraStats, get=reads("amphora_stats", answers.AmphoraStats, many=True)),
+    Route(f"{_AMPHORA}/config", AmphoraConfig, put=starts()),
+    Route(f"{_AMPHORA}/failover", AmphoraFailover, put=starts()),
+)
 """Below ``/octavia`` in both versions."""
 
 _OPEN = Operation(answer=Answer(answers.Versions), errors=(406,), secured=False)

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from lictor.api.views import Document
 from lictor.model import Child, HealthMonitor, L7Policy, Listener, LoadBalancer, Member, Pool
+from lictor.model.clock import moment
+from lictor.model.statuses import Provisioning
 
 _COMMON = ("id", "name", "operating_status", "provisioning_status")
 
@@ -15,18 +17,38 @@ _COMMON = ("id", "name", "operating_status", "provisioning_status")
 def tree(session: Session, load_balancer: LoadBalancer) -> Document:
     """One load balancer with its listeners, their pools, and what is in those.
 
-    ``fault`` is Lictor's own: why the last attempt to apply a change failed. Octavia would have users ask an operator.
+    ``fault``, ``attempts`` and ``next_try_at`` are Lictor's own, on whatever is not ACTIVE after a failure: why the
+    last attempt to apply a change failed, how many did, and when the next one is due (null: at once). Octavia would
+    have users ask an operator.
     """
     pools = _pools(session, load_balancer.id)
     document = {name: getattr(load_balancer, name) for name in _COMMON}
-    if load_balancer.fault:
-        document["fault"] = load_balancer.fault
     used = _pools_used(session, load_balancer.id)
     document["listeners"] = []
     for listener in _rows(session, Listener, load_balancer.id, Listener.default_pool_id):
         ids = dict.fromkeys([listener.pop("default_pool_id"), *used[listener["id"]]])
         document["listeners"].append(listener | {"pools": [pools[pool_id] for pool_id in ids if pool_id in pools]})
+    if load_balancer.fault:
+        _explain(document, _trouble(load_balancer))
     return document
+
+
+def _trouble(load_balancer: LoadBalancer) -> Document:
+    retry_at = load_balancer.retry_at_ms
+    return {
+        "fault": load_balancer.fault,
+        "attempts": load_balancer.attempts,
+        "next_try_at": moment(retry_at) if retry_at else None,
+    }
+
+
+def _explain(document: Document, trouble: Document) -> None:
+    """Add what went wrong to every object of a tree that is not settled."""
+    below = [value if isinstance(value, list) else [value] for value in document.values()]
+    for child in [each for values in below for each in values if isinstance(each, dict)]:
+        _explain(child, trouble)
+    if document["provisioning_status"] != Provisioning.ACTIVE:
+        document.update(trouble)
 
 
 def _rows(session: Session, table: type[Child], load_balancer_id: str, *more: Any) -> list[Document]:

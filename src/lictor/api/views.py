@@ -38,7 +38,8 @@ class View:
 
     ``columns`` are shown as they are; ``finish`` adds what other tables know; ``filters`` can only be asked for: each
     makes a condition of a value. ``key`` is the attribute that paths and markers name an object by; ``links`` begins
-    the name of a list's links where that is not the name of the list (reference, 1.3).
+    the name of a list's links where that is not the name of the list (reference, 1.3). Lists begin with the oldest
+    object, or the newest if ``newest_first``.
     """
 
     model: type[Any]
@@ -51,6 +52,7 @@ class View:
     filters: Mapping[str, Callable[[str], ColumnElement[bool]]] = dataclasses.field(default_factory=dict)
     key: str = "id"
     links: str = ""
+    newest_first: bool = False
 
     @property
     def owned(self) -> bool:

@@ -10,7 +10,7 @@ from lictor import config
 from lictor.amphora.client import AgentUnreachable
 from lictor.amphora.keys import heartbeat_key
 from lictor.amphora.state import Nic, Settings, Wiring, desired_state
-from lictor.control.provision import amphora_port, amphorae
+from lictor.control.provision import amphora_port, serving
 from lictor.control.task import Task
 from lictor.drivers.network.base import NetworkError, Port, Subnet
 from lictor.failpoints import reach
@@ -31,7 +31,7 @@ def deliver(task: Task) -> None:
 
     Where nothing runs, nothing is rendered either (compute driver ``noop``).
     """
-    for amphora in amphorae(task):
+    for amphora in serving(task):
         if not task.tools.compute.has_agents:
             task.tools.store.write(functools.partial(_allocate, amphora=amphora))
             continue

@@ -5,16 +5,17 @@ what they were made for, so what is nobody's can be told from what is just being
 is reserved before the load balancer's row is written.
 """
 
+import datetime
 import logging
 import threading
 import time
 
 from oslo_config import cfg
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from lictor.drivers.compute.base import Compute
 from lictor.drivers.network.base import Networking, Port
-from lictor.model import AdditionalVip, Amphora, LoadBalancer
+from lictor.model import AdditionalVip, Amphora, Event, LoadBalancer, history, now
 from lictor.model.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Housekeeper:
         self._networking = networking
         self._interval = conf.house_keeping.cleanup_interval
         self._grace = conf.house_keeping.orphan_expiry_age
+        self._expiry_age = conf.house_keeping.load_balancer_expiry_age
         self._first_seen: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -46,6 +48,7 @@ class Housekeeper:
         while not self._stopping.wait(self._interval):
             try:
                 self.collect()
+                self.forget()
             except Exception:
                 LOG.exception("Housekeeping failed; it is tried again in %.0f s.", self._interval)
 
@@ -60,6 +63,11 @@ class Housekeeper:
         orphans = (instances - amphorae) | ownerless
         for orphan in self._aged(orphans):
             self._remove(orphan, ports)
+
+    def forget(self) -> None:
+        """Remove the events of load balancers that have been gone for longer than ``load_balancer_expiry_age``."""
+        before = now() - datetime.timedelta(seconds=self._expiry_age)
+        self._store.write(lambda session: session.execute(delete(Event).where(history.expired(before))))
 
     def _owned(self) -> tuple[set[str], set[str]]:
         with self._store.read() as session:

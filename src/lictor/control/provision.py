@@ -13,7 +13,7 @@ from lictor.control import events
 from lictor.control.task import Task
 from lictor.drivers.compute.base import Boot, Instance
 from lictor.drivers.network import base
-from lictor.drivers.network.base import NetworkError, Port
+from lictor.drivers.network.base import AddressUnavailable, NetworkError, Port
 from lictor.failpoints import reach
 from lictor.model import Amphora, AmphoraHealth, LoadBalancer, now
 from lictor.model.amphora import new_amphora
@@ -26,8 +26,14 @@ BETWEEN = ("port made", "instance made", "instance deleted", "port deleted")
 
 
 def amphora_rows(task: Task) -> None:
-    """See that there is a row for each amphora that the topology asks for; the API made the first ones."""
-    have = {amphora.role for amphora in task.load_balancer.amphorae}
+    """See that there is a row for each amphora that the topology asks for; the API made the first ones.
+
+    Whatever is condemned gets another one beside it, and goes when that one serves (``leftovers``). But what never
+    served goes at once: or one that fails would leave another one behind with every attempt.
+    """
+    for amphora in _never_served(task):
+        _remove(task, amphora)
+    have = {amphora.role for amphora in serving(task)}
     missing = [role for role in ROLES[task.load_balancer.topology] if role not in have]
     if missing:
         task.tools.store.write(
@@ -35,22 +41,44 @@ def amphora_rows(task: Task) -> None:
         )
 
 
+def _never_served(task: Task) -> list[Amphora]:
+    condemned = [amphora for amphora in task.load_balancer.amphorae if amphora.condemned]
+    with task.tools.store.read() as session:
+        ids = [amphora.id for amphora in condemned]
+        served = set(session.scalars(select(AmphoraHealth.amphora_id).where(AmphoraHealth.amphora_id.in_(ids))))
+    return [amphora for amphora in condemned if amphora.id not in served]
+
+
 def ports(task: Task) -> None:
     """See that each amphora has a port of its own on the VIP's subnet."""
-    for amphora in amphorae(task):
+    for amphora in serving(task):
         if amphora.vrrp_port_id and task.tools.networking.port(amphora.vrrp_port_id):
             continue
-        wanted = base.amphora_port(amphora.id, str(task.load_balancer.vip_subnet_id), task.load_balancer.project_id)
-        (port,) = task.tools.networking.create_ports([wanted])
+        port = _make_port(task, amphora)
         reach("port made")
         _record(task, amphora, vrrp_port_id=port.id, vrrp_ip=port.ip_address)
 
 
+def _make_port(task: Task, amphora: Amphora) -> Port:
+    wanted = [base.amphora_port(amphora.id, str(task.load_balancer.vip_subnet_id), task.load_balancer.project_id)]
+    try:
+        (port,) = task.tools.networking.create_ports(wanted)
+    except AddressUnavailable:
+        condemned = [other for other in amphorae(task) if _is_condemned(task, other)]
+        if not condemned:
+            raise
+        # No address is left for two at a time: better a gap in the traffic than no replacement.
+        for other in condemned:
+            _remove(task, other)
+        (port,) = task.tools.networking.create_ports(wanted)
+    return port
+
+
 def instances(task: Task) -> None:
-    """See that an instance runs for each amphora; one that is dead, half made or condemned is replaced."""
-    for amphora in amphorae(task):
+    """See that an instance runs for each amphora; one that is dead or half made is made anew."""
+    for amphora in serving(task):
         instance = task.tools.compute.find(amphora.id)
-        if instance is None or not instance.running or amphora.condemned:
+        if instance is None or not instance.running:
             _boot(task, amphora)
         elif amphora.compute_id != instance.compute_id or amphora.lb_network_ip != instance.lb_network_ip:
             _record_instance(task, amphora, instance)
@@ -82,22 +110,24 @@ def _record_instance(
         compute_id=instance.compute_id,
         lb_network_ip=instance.lb_network_ip,
         status=AmphoraStatus.BOOTING,
-        condemned=False,
         **({"cert_expiration": expires} if expires else {}),
     )
 
 
 def nics(task: Task) -> None:
     """See that each instance has a NIC for its port."""
-    for amphora in amphorae(task):
+    for amphora in serving(task):
         task.tools.compute.attach(amphora.id, amphora_port(task, amphora))
 
 
 def leftovers(task: Task) -> None:
-    """Remove amphorae that the topology no longer asks for."""
+    """Remove amphorae that were replaced, or that the topology no longer asks for."""
     wanted = ROLES[task.load_balancer.topology]
     for amphora in amphorae(task):
-        if amphora.role not in wanted:
+        if _is_condemned(task, amphora):
+            _remove(task, amphora)
+            events.record(task, "amphora_replaced", f"Amphora {amphora.id} was replaced by another one.", amphora.id)
+        elif amphora.role not in wanted:
             _remove(task, amphora)
 
 
@@ -138,6 +168,17 @@ def amphorae(task: Task) -> list[Amphora]:
     with task.tools.store.read() as session:
         query = select(Amphora).where(Amphora.load_balancer_id == task.load_balancer.id)
         return list(session.scalars(query.order_by(Amphora.created_at)))
+
+
+def serving(task: Task) -> list[Amphora]:
+    """The amphorae that are to carry the traffic: all but those that are to be replaced."""
+    return [amphora for amphora in amphorae(task) if not _is_condemned(task, amphora)]
+
+
+def _is_condemned(task: Task, amphora: Amphora) -> bool:
+    # As of the pass's beginning: what is condemned meanwhile is this pass's to serve and the next one's to replace, or
+    # it would go without another one in its place.
+    return any(each.id == amphora.id and each.condemned for each in task.load_balancer.amphorae)
 
 
 def amphora_port(task: Task, amphora: Amphora) -> Port:

@@ -3,6 +3,7 @@
 Every function here is one transaction, guarded by the lease: a worker that lost it changes nothing.
 """
 
+import datetime
 import random
 from typing import Any
 
@@ -12,7 +13,6 @@ from sqlalchemy.orm import Session
 from lictor.amphora.client import AgentRefused, AgentUnreachable
 from lictor.amphora.emitter import Unsafe
 from lictor.amphora.tree import Unsupported
-from lictor.control import events
 from lictor.control.lease import LeaseLostError
 from lictor.control.task import Task
 from lictor.model import (
@@ -28,10 +28,11 @@ from lictor.model import (
     ListenerStatistics,
     LoadBalancer,
     Tag,
+    history,
     now,
 )
 from lictor.model.clock import clock_ms
-from lictor.model.statuses import Operating, Provisioning
+from lictor.model.statuses import AmphoraStatus, Operating, Provisioning
 from lictor.model.store import rows_changed
 
 BELOW: tuple[type[Any], ...] = (Amphora, Tag, ListenerStatistics, AdditionalVip, *CHILDREN)
@@ -49,7 +50,9 @@ def success(task: Task) -> None:
         for table in CHILDREN:
             _settle_rows(session, task, table)
         if task.load_balancer.fault:
-            events.add(session, task, "recovered", "All changes are applied again.")
+            history.record(session, task.load_balancer, "recovered", "All changes are applied again.")
+        elif task.load_balancer.provisioning_status == Provisioning.PENDING_CREATE:
+            history.record(session, task.load_balancer, "created", "All that was asked for is set up.")
 
     task.tools.store.write(transaction)
 
@@ -110,7 +113,7 @@ def deleted(task: Task) -> None:
         for table in BELOW:
             session.execute(delete(table).where(table.load_balancer_id == load_balancer_id))
         session.execute(delete(LoadBalancer).where(LoadBalancer.id == load_balancer_id))
-        events.add(session, task, "deleted", "The load balancer and all that belonged to it is gone.")
+        history.record(session, task.load_balancer, "deleted", "The load balancer and all that belonged to it is gone.")
 
     task.tools.store.write(transaction)
 
@@ -132,7 +135,14 @@ def failure(task: Task, error: Exception, reason: str) -> float:
             _report_rows(session, task)
         if isinstance(error, AgentUnreachable) and attempts >= options.error_after:
             _condemn_silent(session, task)
-        events.add(session, task, "failed", f"{reason} Attempt {attempts}; next try in {pause:.1f} s.")
+        history.record(
+            session,
+            task.load_balancer,
+            "failed",
+            reason,
+            attempts=attempts,
+            next_try_at=now() + datetime.timedelta(seconds=pause),
+        )
 
     task.tools.store.write(transaction)
     return pause
@@ -167,11 +177,12 @@ def _report_rows(session: Session, task: Task) -> None:
 
 
 def _condemn_silent(session: Session, task: Task) -> None:
-    """Amphorae that neither answer nor send heartbeats are replaced by the next pass, though they seem to run."""
+    """Amphorae that neither answer nor send heartbeats are replaced from the next pass on, though they seem to run."""
     timeout = task.tools.conf.health_manager.heartbeat_timeout
     heard = select(AmphoraHealth.amphora_id).where(AmphoraHealth.last_update_ms > clock_ms() - int(timeout * 1000))
     silent = (Amphora.load_balancer_id == task.load_balancer.id) & Amphora.id.not_in(heard)
-    session.execute(update(Amphora).where(silent).values(condemned=True))
+    values = {"condemned": True, "status": AmphoraStatus.ERROR}
+    session.execute(update(Amphora).where(silent, Amphora.condemned.is_(False)).values(**values))
 
 
 def _give_back(session: Session, task: Task, values: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 Milliseconds since 1970 as an integer, because the four databases agree on nothing else with a fraction.
 """
 
+import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger
@@ -16,6 +17,11 @@ class clock_ms(FunctionElement[int]):  # noqa: N801 - reads as an SQL function w
     type = BigInteger()
     name = "clock_ms"
     inherit_cache = True
+
+
+def moment(milliseconds: int) -> datetime.datetime:
+    """A time of this clock as the API prints times: in UTC without a zone."""
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC).replace(tzinfo=None)
 
 
 @compiles(clock_ms, "sqlite")

@@ -57,7 +57,10 @@ class LoadBalancer(Base, Resource):
     pools: Mapped[list["Pool"]] = relationship(back_populates="load_balancer", order_by="Pool.created_at")
     amphorae: Mapped[list["Amphora"]] = relationship(back_populates="load_balancer", order_by="Amphora.created_at")
 
-    __table_args__ = (Index("ix_load_balancer_work", "retry_at_ms", "lease_expires_ms"),)
+    __table_args__ = (
+        Index("ix_load_balancer_work", "retry_at_ms", "lease_expires_ms"),
+        Index("uq_load_balancer_vip_port_id", "vip_port_id", unique=True),
+    )
 
 
 class AdditionalVip(Base):
