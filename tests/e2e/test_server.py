@@ -82,7 +82,7 @@ def http_status(connection):
 def test_clients_that_hang_do_not_keep_others_waiting(deployment, said):
     words = head(deployment, "Content-Length: 500") + b'{"loadbalancer"' if said == b"whole head" else said
     with contextlib.ExitStack() as stack:
-        for _ in range(50):
+        for _ in range(400):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", PORT), timeout=10))
             connection.sendall(words)
         assert deployment.call("GET", "/loadbalancers") == []

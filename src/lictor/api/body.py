@@ -12,18 +12,15 @@ W = TypeVar("W", bound=Wire)
 
 _NOT_JSON = "Request is not in valid JSON format"
 _PIECE = 64 * 1024
-_THROWN_AWAY = 256 * 2**20
-"""Bytes of a body that is too long which are still read: a client that is sending does not listen to our answer."""
 
 
 def read(req: falcon.Request, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes of it. Raises 413, without keeping anything, if it is longer."""
+    """The body, at most ``limit`` bytes of it. Raises 413, without reading on, if it is longer."""
     length = req.content_length
     if length is None:
         return _read_chunked(req, limit)
     if length > limit:
-        _discard(req.bounded_stream, length)
-        raise _too_large(limit)
+        raise errors.too_large(limit)
     return bytes(req.bounded_stream.read())
 
 
@@ -37,21 +34,7 @@ def _read_chunked(req: falcon.Request, limit: int) -> bytes:
         if not piece:
             return content
         content += piece
-    _discard(req.stream, _THROWN_AWAY)
-    raise _too_large(limit)
-
-
-def _discard(stream: Any, length: int) -> None:
-    left = min(length, _THROWN_AWAY)
-    while left > 0:
-        piece = stream.read(min(_PIECE, left))
-        if not piece:
-            return
-        left -= len(piece)
-
-
-def _too_large(limit: int) -> falcon.HTTPError:
-    return falcon.HTTPError(falcon.HTTP_413, description=f"The body of the request is longer than {limit} bytes.")
+    raise errors.too_large(limit)
 
 
 def parse(req: falcon.Request, limit: int, argument: str, root: str, wanted: type[W]) -> W:

@@ -96,6 +96,11 @@ def invalid_state(status: str, load_balancer_id: str) -> falcon.HTTPError:
     return conflict(f"Invalid state {status} of loadbalancer resource {load_balancer_id}")
 
 
+def too_large(limit: int) -> falcon.HTTPError:
+    """413: a body longer than anybody has a use for; ``limit`` is in bytes."""
+    return falcon.HTTPError(falcon.HTTP_413, description=f"The body of the request is longer than {limit} bytes.")
+
+
 def unsupported(option: str) -> falcon.HTTPError:
     """501: good Octavia, but not something this provider can do yet."""
     return falcon.HTTPError(
@@ -119,10 +124,15 @@ def fault(status_code: int, text: str | None) -> dict[str, Any]:
     return {"faultcode": "Server" if status_code >= 500 else "Client", "faultstring": text, "debuginfo": None}
 
 
+def encoded(status_code: int, text: str | None) -> bytes:
+    """The body of an error as it is sent."""
+    return msgspec.json.encode(fault(status_code, text))
+
+
 def serialize(_req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
     """Falcon's error serializer."""
     text = error.description or _DEFAULTS.get(error.status_code, error.title)
-    resp.data = msgspec.json.encode(fault(error.status_code, text))
+    resp.data = encoded(error.status_code, text)
     resp.content_type = falcon.MEDIA_JSON
 
 

@@ -2,13 +2,12 @@
 
 import io
 import socket
-import threading
 from collections.abc import Iterator
 
 import falcon.testing
 import pytest
-from cheroot import wsgi
 
+from lictor.cli.server import ApiServer
 from tests.unit.api.world import L, World
 
 POOLS = f"{L}/pools"
@@ -98,11 +97,10 @@ def test_a_body_without_a_length_is_empty_where_the_server_does_not_mark_its_end
 @pytest.fixture
 def port(tmp_path) -> Iterator[int]:
     """The API behind a real server, which takes bodies of up to 64 KiB."""
-    world = World(tmp_path, api_settings__max_request_body_size=65536)
-    server = wsgi.Server(("127.0.0.1", 0), world.app, numthreads=2)
-    server.prepare()
-    threading.Thread(target=server.serve, daemon=True).start()
-    yield server.bind_addr[1]
+    world = World(tmp_path, api_settings__max_request_body_size=65536, api_settings__bind_port=0)
+    server = ApiServer(world.conf, world.app, broken=lambda: None)
+    server.start()
+    yield server.port
     server.stop()
 
 
