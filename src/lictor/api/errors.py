@@ -47,6 +47,16 @@ def invalid_option(value: object, option: str) -> falcon.HTTPError:
     return bad_request(f"{value} is not a valid option for {option}")
 
 
+def disabled_option(option: str, value: object) -> falcon.HTTPError:
+    """400: right as such, but the operator has ruled it out."""
+    return bad_request(f"The selected {option} is not allowed in this deployment: {value}")
+
+
+def no_children(protocol: str) -> falcon.HTTPError:
+    """400: a listener of this protocol has neither pools nor policies."""
+    return bad_request(f"Protocol {protocol} listeners cannot have child objects.")
+
+
 def not_found(title: str, resource_id: str) -> falcon.HTTPError:
     """404: the object of the request, or one it names, is not there."""
     return falcon.HTTPError(falcon.HTTP_404, description=f"{title} {resource_id} not found.")

@@ -32,11 +32,14 @@ def create(change: Change, pool: Pool, wanted: MonitorInGraph) -> HealthMonitor:
     values: dict[str, Any] = {name: getattr(wanted, name) for name in _COLUMNS}
     supported.check(change.api.conf, "healthmonitor", values)
     change.check_project(wanted.project_id)
+    if wanted.type == "PING" and not change.api.conf.api_settings.allow_ping_health_monitors:
+        raise errors.disabled_option("type", wanted.type)
     if not monitor_fits_pool(wanted.type, pool.protocol):
         raise errors.validation(
             f"Health monitor type '{wanted.type}' does not fit the pool protocol '{pool.protocol}'."
         )
     _check_http(values)
+    _check_delay(change, values)
     _make_room(change, pool)
     monitor = HealthMonitor(pool_id=pool.id, **_with_defaults(values))
     change.add(monitor, wanted.tags)
@@ -55,6 +58,12 @@ def _check_http(values: dict[str, Any]) -> None:
             raise errors.validation(f"{name} is only for health monitors of type HTTP or HTTPS, not {values['type']}.")
     if values["domain_name"] is not None and (values["http_version"] or 0) < _FIRST_VERSION_WITH_HOST:
         raise errors.validation("domain_name needs http_version 1.1: HTTP 1.0 does not say a host's name.")
+
+
+def _check_delay(change: Change, values: dict[str, Any]) -> None:
+    shortest = change.api.conf.api_settings.udp_connect_min_interval_health_monitor
+    if values["type"] == "UDP-CONNECT" and values["delay"] < shortest:
+        raise errors.validation(f"delay is {values['delay']}, but UDP-CONNECT needs at least {shortest} here.")
 
 
 def _make_room(change: Change, pool: Pool) -> None:
@@ -111,6 +120,8 @@ class MonitorItem(Reader):
             )
             after = {name: getattr(monitor, name) for name in _COLUMNS} | values
             _check_http(after)
+            if "delay" in values:
+                _check_delay(change, after)
             change.update(monitor, {name: _with_defaults(after)[name] for name in values})
             change.touch_users(monitor.pool)
             session.flush()

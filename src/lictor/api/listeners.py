@@ -1,13 +1,12 @@
 """Listeners: ``/listeners`` (reference, 1.7)."""
 
-import ipaddress
 from typing import Any
 
 import falcon
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lictor.api import errors, members, pools, supported
+from lictor.api import certificates, errors, listenerchecks, members, pools, supported
 from lictor.api.context import authorize, context_of
 from lictor.api.fields import changes
 from lictor.api.requests import ListenerInGraph, ListenerPost, ListenerPut
@@ -26,9 +25,6 @@ _COLUMNS = (
     "client_crl_container_ref", "insert_headers", *_TIMEOUTS, "allowed_cidrs", "tls_ciphers", "tls_versions",
     "alpn_protocols", "hsts_max_age", "hsts_include_subdomains", "hsts_preload",
 )  # fmt: skip
-_HEADERS = (
-    "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-IP", "X-Client-IP", "X-Real-IP",
-)  # fmt: skip
 
 
 def timeouts(api: Api) -> dict[str, Any]:
@@ -37,42 +33,25 @@ def timeouts(api: Api) -> dict[str, Any]:
     return {name: getattr(options, name) for name in _TIMEOUTS}
 
 
+def columns(listener: Listener) -> dict[str, Any]:
+    """What a listener is now."""
+    return {name: getattr(listener, name) for name in _COLUMNS}
+
+
 def create(change: Change, wanted: ListenerInGraph, default_pool: Pool | None) -> Listener:
     """Add a listener to a load balancer. Raises 400, 409 and 501."""
     values = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not None}
     supported.check(change.api.conf, "listener", values | {"l7policies": wanted.l7policies})
     change.check_project(wanted.project_id)
+    listenerchecks.check_switches(change.api.conf, wanted)
     values = timeouts(change.api) | values
-    _check(change, wanted.protocol, values)
+    listenerchecks.check(change, wanted.protocol, values, {})
     _make_room(change, wanted.protocol, wanted.protocol_port)
     listener = Listener(default_pool_id=default_pool.id if default_pool else None, **values)
     if default_pool is not None:
         pools.check_fit(listener, default_pool)
     change.add(listener, wanted.tags)
     return listener
-
-
-def _check(change: Change, protocol: str, values: dict[str, Any]) -> None:
-    _check_headers(protocol, values.get("insert_headers") or {})
-    if values.get("allowed_cidrs"):
-        values["allowed_cidrs"] = list(dict.fromkeys(values["allowed_cidrs"]))
-        _check_families(change, values["allowed_cidrs"])
-
-
-def _check_headers(protocol: str, headers: dict[str, str]) -> None:
-    for name in headers:
-        if name not in _HEADERS:
-            raise errors.invalid_option(name, "insert_headers")
-        if protocol != "HTTP":
-            raise errors.validation(f"insert_headers is not for listeners of protocol {protocol}.")
-
-
-def _check_families(change: Change, cidrs: list[str]) -> None:
-    vips = [change.load_balancer.vip_address, *(vip.ip_address for vip in change.load_balancer.additional_vips)]
-    families = {ipaddress.ip_address(vip).version for vip in vips if vip}
-    for cidr in cidrs:
-        if ipaddress.ip_network(cidr).version not in families:
-            raise errors.validation(f"allowed_cidrs: {cidr} is of another IP version than the VIP.")
 
 
 def _make_room(change: Change, protocol: str, port: int) -> None:
@@ -102,9 +81,11 @@ class ListenerCollection(Reader):
         wanted = self.api.parse(req, "listener_", "listener", ListenerPost)
         if wanted.default_pool is not None:
             members.check_outside(self.api, wanted.default_pool.members)
+        action = rule(LISTENERS, "post")
+        certificates.check_new_below(self.api, context, action, wanted.loadbalancer_id, wanted)
 
         def work(session: Session) -> Document:
-            change = begin(self.api, session, context, rule(LISTENERS, "post"), wanted.loadbalancer_id)
+            change = begin(self.api, session, context, action, wanted.loadbalancer_id)
             listener = create(change, wanted, _default_pool(change, wanted))
             session.flush()
             return LISTENERS.show(session, listener.id)
@@ -134,15 +115,19 @@ class ListenerItem(Reader):
         listener_id, context = LISTENERS.identify(listener_id), context_of(req)
         values = changes(self.api.parse(req, "listener_", "listener", ListenerPut), ListenerPost, timeouts(self.api))
         supported.check(self.api.conf, "listener", values)
+        action = rule(LISTENERS, "put")
+        confirm = certificates.check_update(
+            self.api, context, action, certificates.LISTENER, Listener, listener_id, values
+        )
 
         def work(session: Session) -> Document:
-            change, listener = begin_at(
-                self.api, session, context, rule(LISTENERS, "put"), LISTENERS, Listener, listener_id
-            )
-            _check(change, listener.protocol, values)
+            change, listener = begin_at(self.api, session, context, action, LISTENERS, Listener, listener_id)
+            named = dict(values)
+            listenerchecks.check(change, listener.protocol, named, columns(listener))
             if values.get("default_pool_id"):
                 pools.check_fit(listener, change.find(POOLS, Pool, values["default_pool_id"]))
-            change.update(listener, dict(values))
+            change.update(listener, named)
+            confirm(listener)
             session.flush()
             return LISTENERS.show(session, listener_id)
 

@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from lictor.api import errors, graph, members, supported, vips
+from lictor.api import certificates, errors, graph, members, supported, vips
 from lictor.api.context import Context, authorize, context_of, owner
 from lictor.api.fields import boolean, changes, given
 from lictor.api.providers import resolve
@@ -51,6 +51,7 @@ class LoadBalancerCollection(Reader):
         supported.check(self.api.conf, "loadbalancer", given(wanted))
         provider = resolve(self.api.conf, wanted.provider).name
         members.check_outside(self.api, graph.all_members(wanted))
+        certificates.check_new(self.api, project_id, wanted)
         self.respond(resp, _create(self.api, wanted, project_id, provider), falcon.HTTP_201)
 
 

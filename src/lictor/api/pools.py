@@ -6,7 +6,7 @@ import falcon
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lictor.api import errors, healthmonitors, members, supported
+from lictor.api import certificates, errors, healthmonitors, members, supported, tls
 from lictor.api.context import context_of
 from lictor.api.fields import changes, given
 from lictor.api.requests import PoolInGraph, PoolPost, PoolPut, SessionPersistence
@@ -14,7 +14,7 @@ from lictor.api.resource import Change, Reader, begin, begin_at, rule
 from lictor.api.views import LISTENERS, POOLS, Document
 from lictor.model import L7Policy, Listener, Member, Pool
 from lictor.model.changes import mark_deleted, mark_updated
-from lictor.model.rules import DATAGRAM_POOLS, pool_fits_listener
+from lictor.model.rules import DATAGRAM_POOLS, HTTP_LISTENERS, pool_fits_listener, wrong_with_pool_tls
 from lictor.model.statuses import Provisioning
 
 _COLUMNS = (
@@ -32,6 +32,7 @@ def create(change: Change, wanted: PoolInGraph, *, in_graph: bool = False) -> Po
             raise errors.missing_field(name)
     supported.check(change.api.conf, "pool", values)
     change.check_project(wanted.project_id)
+    _check_tls(change, str(wanted.protocol), values, {})
     pool = Pool(session_persistence=_persistence(wanted.session_persistence, str(wanted.protocol), None), **values)
     change.add(pool, wanted.tags)
     taken: dict[members.Key, Member] = {}
@@ -42,8 +43,20 @@ def create(change: Change, wanted: PoolInGraph, *, in_graph: bool = False) -> Po
     return pool
 
 
+def _check_tls(change: Change, protocol: str, named: dict[str, Any], before: dict[str, Any]) -> None:
+    after = before | named
+    if (sentence := wrong_with_pool_tls(protocol, after)) is not None:
+        raise errors.validation(sentence)
+    tls.check(change.api.conf, named)
+    if after["tls_enabled"]:
+        defaults = tls.defaults(change.api.conf, "pool")
+        named.update({name: default for name, default in defaults.items() if after[name] is None})
+
+
 def check_fit(listener: Listener, pool: Pool) -> None:
     """Raises 400 unless the listener may use the pool."""
+    if listener.protocol == "PROMETHEUS":
+        raise errors.no_children(listener.protocol)
     if not pool_fits_listener(listener.protocol, pool.protocol):
         raise errors.validation(
             f"The pool protocol '{pool.protocol}' is invalid while the listener protocol is '{listener.protocol}'."
@@ -54,7 +67,7 @@ def check_fit(listener: Listener, pool: Pool) -> None:
 def check_cookies(listener_protocol: str, pool: Pool) -> None:
     """Raises 400 if the pool's cookies would have to be set in traffic that is not looked into."""
     kind = (pool.session_persistence or {}).get("type")
-    if kind in ("HTTP_COOKIE", "APP_COOKIE") and listener_protocol != "HTTP":
+    if kind in ("HTTP_COOKIE", "APP_COOKIE") and listener_protocol not in HTTP_LISTENERS:
         raise errors.validation(
             f"session_persistence {kind} needs HTTP, but the listener's protocol is '{listener_protocol}'."
         )
@@ -103,10 +116,13 @@ class PoolCollection(Reader):
         context = context_of(req)
         wanted = self.api.parse(req, "pool_", "pool", PoolPost)
         members.check_outside(self.api, wanted.members)
+        action = rule(POOLS, "post")
+        with self.api.store.read() as session:
+            parent = _load_balancer_of(session, wanted)
+        certificates.check_new_below(self.api, context, action, parent, wanted)
 
         def work(session: Session) -> Document:
-            parent = _load_balancer_of(session, wanted)
-            change = begin(self.api, session, context, rule(POOLS, "post"), parent)
+            change = begin(self.api, session, context, action, parent)
             listener = change.find(LISTENERS, Listener, wanted.listener_id) if wanted.listener_id else None
             if listener is not None and listener.default_pool_id:
                 raise errors.conflict("This listener already has a default pool")
@@ -146,10 +162,15 @@ class PoolItem(Reader):
         wanted = self.api.parse(req, "pool_", "pool", PoolPut)
         values = changes(wanted, PoolPost, {})
         supported.check(self.api.conf, "pool", values)
+        action = rule(POOLS, "put")
+        confirm = certificates.check_update(self.api, context, action, certificates.POOL, Pool, pool_id, values)
 
         def work(session: Session) -> Document:
-            change, pool = begin_at(self.api, session, context, rule(POOLS, "put"), POOLS, Pool, pool_id)
-            change.update(pool, _columns(pool, values))
+            change, pool = begin_at(self.api, session, context, action, POOLS, Pool, pool_id)
+            named = _columns(pool, values)
+            _check_tls(change, pool.protocol, named, {name: getattr(pool, name) for name in _COLUMNS})
+            change.update(pool, named)
+            confirm(pool)
             for listener in pool.listeners:
                 check_cookies(listener.protocol, pool)
             change.touch_users(pool)

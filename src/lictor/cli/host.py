@@ -10,6 +10,7 @@ import socket
 
 from oslo_config import cfg
 
+from lictor.api import tls
 from lictor.cli.drivers import compute_class
 from lictor.cli.refusal import Refusal
 from lictor.model.statuses import Topology
@@ -39,6 +40,14 @@ def check_exposure(conf: cfg.ConfigOpts) -> None:
             "127.0.0.1, or use http_basic",
             status=2,
         )
+
+
+def check_tls(conf: cfg.ConfigOpts) -> None:
+    """Raises ``Refusal``, status 2, if the defaults for TLS are ciphers or versions that nobody may choose."""
+    try:
+        tls.check_options(conf)
+    except cfg.Error as error:
+        raise Refusal(str(error), status=2) from None
 
 
 def check_topology(conf: cfg.ConfigOpts) -> None:

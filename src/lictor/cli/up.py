@@ -33,6 +33,7 @@ def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
     host.check_root(conf)
     host.check_exposure(conf)
     host.check_topology(conf)
+    host.check_tls(conf)
     state = StateDir(config.state_dir(conf))
     state.check()
     host.check_ports(conf)

@@ -48,6 +48,7 @@ class World:
         self.app = create_app(self.conf, self.store, self.networking, FileSecrets(self.conf), self._wake)
         self.http = falcon.testing.TestClient(self.app)
         self.subnet = self.networking.subnets()[0]
+        self.secrets = config.secrets_dir(self.conf)
 
     def _wake(self) -> None:
         self.wakes += 1
@@ -99,6 +100,13 @@ class World:
     def monitor(self, pool: Any, **values: Any) -> Any:
         wanted = {"pool_id": pool["id"], "type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 2}
         return self.create("healthmonitors", **(wanted | values))
+
+    def secret(self, name: str, content: bytes, project: str = "") -> str:
+        """Have the operator put a file where references find it; the reference."""
+        path = self.secrets / project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path.stem
 
     def settle(self) -> None:
         """What the loop does when all is applied, as far as the API can see it."""

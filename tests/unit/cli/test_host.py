@@ -61,3 +61,22 @@ def test_pairs_of_amphorae_are_refused_where_the_data_plane_has_none(driver, fin
     with pytest.raises(Refusal, match="loadbalancer_topology is ACTIVE_STANDBY"):
         host.check_topology(conf)
     return None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"default_pool_ciphers": "NONSENSE"}, "choices of pools: Validation failure: tls_ciphers: OpenSSL offers no"),
+        ({"tls_cipher_prohibit_list": "TLS_AES_256_GCM_SHA384"}, "not allowed in this deployment: TLS_AES_256_GCM"),
+        (
+            {"minimum_tls_version": "TLSv1.3"},
+            "choices of listeners: Validation failure: tls_versions: TLSv1.2 is below",
+        ),
+    ],
+)
+def test_tls_defaults_that_nobody_may_choose_are_refused(options, words):
+    host.check_tls(config.load())
+    with pytest.raises(Refusal) as refused:
+        host.check_tls(config.load(**{f"api_settings__{name}": value for name, value in options.items()}))
+    assert words in str(refused.value)
+    assert refused.value.status == 2

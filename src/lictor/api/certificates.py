@@ -1,0 +1,152 @@
+"""The secrets that TLS attributes refer to: read and checked before the transaction, as that may be slow.
+
+The project whose secrets they are is the load balancer's, so whoever may not write below it is refused first.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from lictor.api import errors, supported
+from lictor.api.context import Context, authorize
+from lictor.api.fields import Wire
+from lictor.api.requests import ListenerInGraph, PoolInGraph
+from lictor.api.resource import Api
+from lictor.drivers.secrets import x509
+from lictor.drivers.secrets.base import SecretError
+from lictor.model import Child, LoadBalancer
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Which attributes of a kind of object refer to what."""
+
+    certificates: tuple[str, ...]
+    authority: str
+    revocations: str
+
+    def named(self, values: Mapping[str, Any]) -> bool:
+        """Whether an update says anything of these attributes."""
+        return not values.keys().isdisjoint((*self.certificates, self.authority, self.revocations))
+
+
+LISTENER = Columns(
+    ("default_tls_container_ref", "sni_container_refs"), "client_ca_tls_container_ref", "client_crl_container_ref"
+)
+POOL = Columns(("tls_container_ref",), "ca_tls_container_ref", "crl_container_ref")
+
+
+@dataclasses.dataclass(frozen=True)
+class References:
+    """What one object refers to. The lists of revocations count for the authority beside them."""
+
+    certificates: tuple[str, ...] = ()
+    authority: str | None = None
+    revocations: str | None = None
+
+
+def check_new(api: Api, project_id: str, wanted: Wire) -> None:
+    """Check all references in the creation of an object and of what is below it. Raises 400."""
+    _check(api, project_id, _of_request(api, wanted))
+
+
+def check_new_below(api: Api, context: Context, rule: str, load_balancer_id: str | None, wanted: Wire) -> None:
+    """The same for a load balancer's new child. Raises 400 and 403; that there is no such parent is found out later."""
+    found = _of_request(api, wanted)
+    if not found:
+        return
+    with api.store.read() as session:
+        project_id = session.scalar(select(LoadBalancer.project_id).where(LoadBalancer.id == load_balancer_id))
+    if project_id is not None:
+        authorize(context, rule, project_id)
+        _check(api, project_id, found)
+
+
+def check_update(
+    api: Api, context: Context, rule: str, columns: Columns, model: type[Child], row_id: str, values: Mapping[str, Any]
+) -> Callable[[Child], None]:
+    """Check the references that an update changes. Raises 400 and 403.
+
+    Returns what is to be called in the transaction, with the row after the update: it raises 409 if another request
+    has changed the other half of the pair of authority and revocations that was checked here.
+    """
+    if not columns.named(values):
+        return lambda row: None
+    names = (columns.authority, columns.revocations)
+    with api.store.read() as session:
+        row = session.get(model, row_id)
+    if row is None:
+        return lambda row: None  # The transaction says so.
+    authorize(context, rule, row.project_id)
+    pair = tuple(values.get(name, getattr(row, name)) for name in names)
+    changed = not values.keys().isdisjoint(names)
+    _check(api, row.project_id, [References(_refs(columns, values), *(pair if changed else ()))])
+
+    def confirm(row: Child) -> None:
+        if changed and tuple(getattr(row, name) for name in names) != pair:
+            raise errors.conflict("Another request changed the same objects at the same time. Please try again.")
+
+    return confirm
+
+
+def _below(wanted: Any) -> Iterator[Wire]:
+    """The listeners and pools in a request, wherever they stand."""
+    if isinstance(wanted, ListenerInGraph | PoolInGraph):
+        yield wanted
+    for name in ("listeners", "pools", "default_pool", "l7policies", "redirect_pool"):
+        below = getattr(wanted, name, None) or []
+        for each in below if isinstance(below, list) else [below]:
+            yield from _below(each)
+
+
+def _of_request(api: Api, wanted: Wire) -> list[References]:
+    """The references in a request. Raises 501 where the data plane has no use for them, before any of them is read."""
+    found = []
+    for each in _below(wanted):
+        kind, columns = ("listener", LISTENER) if isinstance(each, ListenerInGraph) else ("pool", POOL)
+        names = (*columns.certificates, columns.authority, columns.revocations)
+        values = {name: value for name in names if (value := getattr(each, name))}
+        if values:
+            supported.check(api.conf, kind, values)
+            found.append(
+                References(_refs(columns, values), values.get(columns.authority), values.get(columns.revocations))
+            )
+    return found
+
+
+def _refs(columns: Columns, values: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = [values.get(name) or [] for name in columns.certificates]
+    return tuple(ref for each in asked for ref in ([each] if isinstance(each, str) else each))
+
+
+def _check(api: Api, project_id: str, references: Iterable[References]) -> None:
+    failures: dict[str, str] = {}
+    for wanted in references:
+        for ref in dict.fromkeys(wanted.certificates):
+            _read(failures, ref, api.secrets.certificate, project_id)
+        issuers = _read(failures, wanted.authority, api.secrets.authority, project_id)
+        revoked = _read(failures, wanted.revocations, api.secrets.revocations, project_id)
+        if issuers and revoked:
+            _verify(issuers, revoked, wanted)
+    if failures:
+        told = failures.values() if len(failures) == 1 else [f"{ref}: {why}" for ref, why in failures.items()]
+        raise errors.bad_request(f"Could not retrieve certificate: {list(failures)}: {'; '.join(told)}.")
+
+
+def _read(failures: dict[str, str], ref: str | None, read: Callable[[str, str], Any], project_id: str) -> Any:
+    try:
+        return read(project_id, ref) if ref else None
+    except SecretError as error:
+        failures[ref or ""] = str(error)
+        return None
+
+
+def _verify(issuers: Any, revoked: Any, wanted: References) -> None:
+    try:
+        x509.check_issuer(issuers, revoked)
+    except SecretError:
+        raise errors.validation(
+            f"The revocation list '{wanted.revocations}' is not signed by the CA '{wanted.authority}'."
+        ) from None
