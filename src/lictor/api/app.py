@@ -15,11 +15,19 @@ from lictor.model.store import Store
 
 
 def create_app(
-    conf: cfg.ConfigOpts, store: Store, networking: Networking, secrets: Secrets, wake: Callable[[], None]
+    conf: cfg.ConfigOpts,
+    store: Store,
+    networking: Networking,
+    secrets: Secrets,
+    wake: Callable[[], None],
+    strategy: auth.Strategy | None = None,
 ) -> falcon.App[Any, Any]:
-    """The WSGI application. ``wake`` is called after every write that was committed, from the request's thread."""
+    """The WSGI application. ``wake`` is called after every write that was committed, from the request's thread.
+
+    ``strategy`` finds out who asks, if not as ``[api_settings] auth_strategy`` says. Raises ``config.Misconfigured``.
+    """
     api = Api(conf, store, networking, secrets, wake)
-    authentication = auth.Authentication(auth.strategy(conf, Policies(conf)))
+    authentication = auth.Authentication(strategy or auth.strategy(conf, Policies(conf)))
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware.chain(authentication))
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app)

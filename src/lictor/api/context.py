@@ -36,17 +36,14 @@ class Context:
     @property
     def is_admin(self) -> bool:
         """Whether the policies count the caller among the administrators."""
-        return self.unlimited or self.policies.allows(IS_ADMIN, self, None)
+        return self.unlimited or self.policies.allows(IS_ADMIN, self, self.project_id)
 
     def credentials(self) -> dict[str, Any]:
         """What policy rules can refer to."""
-        return {
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in self.others},
-            "user_id": self.user,
-            "project_id": self.project_id,
-            "tenant_id": self.project_id,
-            "roles": list(self.roles),
-        }
+        # What is not there matches nothing: no project of the caller's is not that of an object without one.
+        project = {"project_id": self.project_id, "tenant_id": self.project_id} if self.project_id else {}
+        others = {name: list(value) if isinstance(value, tuple) else value for name, value in self.others}
+        return {**others, **project, "user_id": self.user, "roles": list(self.roles)}
 
 
 def context_of(req: falcon.Request) -> Context:
@@ -69,7 +66,7 @@ def named_project(req: falcon.Request) -> str | None:
 def authorize(context: Context, rule: str, project_id: str | None) -> None:
     """Raise 403 unless the caller may do what ``rule`` names (reference, 2.3) to an object of this project.
 
-    None is for what belongs to no project, such as flavors.
+    For what everybody shares, such as flavors, that is the caller's own. With None, only who may touch everybody's may.
     """
     if not context.policies.allows(rule, context, project_id):
         raise errors.forbidden()

@@ -55,7 +55,7 @@ class Policies:
         self._due = time.monotonic() + _LOOK_AGAIN
 
     def allows(self, rule: str, caller: Caller, project_id: str | None) -> bool:
-        """Whether a caller may do what the rule names to an object of this project (None: of the caller's own)."""
+        """Whether a caller may do what the rule names to an object of this project; None: of nobody knows which."""
         if time.monotonic() >= self._due:
             self._look_again()
         return self._rules.decide(rule, caller, project_id)
@@ -95,7 +95,7 @@ class _Rules:
         known = self._decisions.get(key)
         if known is not None:
             return known
-        answer = self._ask(rule, caller, caller.project_id if project_id is None else project_id)
+        answer = self._ask(rule, caller, project_id)
         if self._lasting:
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
@@ -103,8 +103,8 @@ class _Rules:
         return answer
 
     def _ask(self, rule: str, caller: Caller, project_id: str | None) -> bool:
-        admin = caller.unlimited or (rule != IS_ADMIN and self.decide(IS_ADMIN, caller, None))
-        target = {"project_id": project_id, "tenant_id": project_id}
+        admin = caller.unlimited or (rule != IS_ADMIN and self.decide(IS_ADMIN, caller, caller.project_id))
+        target = {"project_id": project_id or "", "tenant_id": project_id or ""}
         try:
             return bool(self._enforcer.authorize(rule, target, {**caller.credentials(), "is_admin": admin}))
         except policy.PolicyNotRegistered:

@@ -31,14 +31,20 @@ _OTHERS = {
 """What policy rules can refer to by oslo.context's names, and the headers in which auth_token says it."""
 
 
-class Identity:
-    """Reads the headers in which auth_token says whose token it found good."""
+class Headers:
+    """Takes the word of the headers that auth_token leaves with a request whose token it found good."""
 
-    def __init__(self, policies: Policies) -> None:
-        self._policies = policies
+    def __init__(self, policies: Policies, challenge: str = "Keystone") -> None:
+        self._policies, self._challenge = policies, challenge
 
-    def caller(self, environ: dict[str, Any]) -> Context | None:
-        """The caller of a request that auth_token has seen; None if its token is not good."""
+    def identify(self, req: falcon.Request, resp: falcon.Response) -> Context | None:
+        """The user whose token it was."""
+        caller = self._caller(req.env)
+        if caller is None:
+            errors.unauthorized(resp, self._challenge)
+        return caller
+
+    def _caller(self, environ: dict[str, Any]) -> Context | None:
         user = environ.get("HTTP_X_USER_ID")
         if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed" or not user:
             return None
@@ -57,17 +63,17 @@ class Keystone:
     """keystonemiddleware's auth_token in front of every request that is not for an open path.
 
     It takes tokens and service tokens from the headers, asks Keystone (and remembers for ``token_cache_time``), and
-    answers 401 itself. What callers write into the headers of ``Identity`` it takes out.
+    answers 401 itself. What callers write into the headers of ``Headers`` it takes out.
     """
 
     def __init__(self, conf: cfg.ConfigOpts, policies: Policies) -> None:
         """Raises ``config.Misconfigured`` if ``[keystone_authtoken]`` cannot work."""
-        self._identity = Identity(policies)
         try:
             self._guard = auth_token.AuthProtocol(_pass, {"oslo_config_config": conf, "oslo_config_project": "lictor"})
         except (ClientException, cfg.Error) as error:
             raise config.Misconfigured(f"[{_GROUP}] cannot be used: {' '.join(str(error).split())}") from None
         _check(conf)
+        self._headers = Headers(policies, f'Keystone uri="{conf[_GROUP].www_authenticate_uri or ""}"')
 
     def identify(self, req: falcon.Request, resp: falcon.Response) -> Context | None:
         """The user of the token. Raises 503 if Keystone cannot be asked."""
@@ -78,11 +84,7 @@ class Keystone:
             LOG.exception("Keystone cannot be asked")
             raise errors.unavailable(_UNREACHABLE) from None
         if req.env.pop(_PASSED, False):
-            caller = self._identity.caller(req.env)
-            if caller is not None:
-                return caller
-            errors.unauthorized(resp, f'Keystone uri="{self._guard.www_authenticate_uri}"')
-            return None
+            return self._headers.identify(req, resp)
         answer.copy(resp, body)
         return None
 

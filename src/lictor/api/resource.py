@@ -190,9 +190,10 @@ class Reader:
 
     def show(self, req: falcon.Request, resp: falcon.Response, resource_id: str) -> None:
         """Answer with one row. Raises 404 and 403."""
+        context = context_of(req)
         with self.api.store.read() as session:
             document = self.view.show(session, self.view.identify(resource_id))
-        authorize(context_of(req), rule(self.view, "get_one"), document.get("project_id"))
+        authorize(context, rule(self.view, "get_one"), document.get("project_id", context.project_id))
         fields = req.get_param_as_list("fields") or []
         answer(resp, {self.view.single: listing.select_fields(document, fields)})
 
@@ -203,7 +204,8 @@ class Reader:
 
 def _allowed(req: falcon.Request, view: View, project_id: str | None) -> list[Any]:
     """The conditions under which the caller may see rows. Raises 403."""
+    context = context_of(req)
     if view.owned and project_id is None:
-        return listing.scope(context_of(req), rule(view, "get_all-global"), req, view)
-    authorize(context_of(req), rule(view, "get_all"), project_id)
+        return listing.scope(context, rule(view, "get_all-global"), req, view)
+    authorize(context, rule(view, "get_all"), project_id or context.project_id)
     return []

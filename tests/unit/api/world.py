@@ -45,10 +45,13 @@ class World:
         self.store = Store(config.database_url(self.conf))
         self.networking = LocalNetwork(self.conf, self.store)
         self.wakes = 0
-        self.app = create_app(self.conf, self.store, self.networking, FileSecrets(self.conf), self._wake)
+        self.app = self._app()
         self.http = falcon.testing.TestClient(self.app)
         self.subnet = self.networking.subnets()[0]
         self.secrets = config.secrets_dir(self.conf)
+
+    def _app(self, **options: Any) -> Any:
+        return create_app(self.conf, self.store, self.networking, FileSecrets(self.conf), self._wake, **options)
 
     def _wake(self) -> None:
         self.wakes += 1
