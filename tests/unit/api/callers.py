@@ -5,7 +5,7 @@ from typing import Any
 
 from lictor.api.enforcer import Policies
 from lictor.api.keystone import Headers
-from tests.unit.api.world import World
+from tests.unit.api.world import L, World
 
 OWN, FOREIGN = "0" * 31 + "1", "0" * 31 + "2"
 
@@ -38,5 +38,7 @@ class Guarded(World):
 
     def status(self, method: str, path: str, headers: dict[str, str], body: Any = None) -> int:
         """The status of the answer, whatever it is."""
-        answer = self.http.simulate_request(method, "/v2.0/lbaas" + path, headers=headers, json=body)
+        options = {} if body is None else {"json": body}
+        path = path if path.startswith("/v2") else L + path
+        answer = self.http.simulate_request(method, path, headers=headers, **options)
         return int(answer.status_code)
