@@ -1,15 +1,33 @@
 """What clients get where it is no row of a table: the types of those answers, for the document of the API."""
 
-import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Moment = Annotated[
+    str,
+    Meta(
+        description="a moment in UTC, without a zone",
+        extra_json_schema={
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?$",
+            "examples": ["2026-11-23T03:56:53.087080"],
+        },
+    ),
+]
 
 
 class Ref(Struct):
     """An object as it stands in others."""
 
     id: str
+
+
+class Vip(Struct):
+    """A further address of a load balancer."""
+
+    subnet_id: str
+    ip_address: str
+    port_id: str
 
 
 class Link(Struct):
@@ -50,7 +68,7 @@ class Status(Struct, kw_only=True):
     provisioning_status: str
     fault: str | UnsetType = UNSET
     attempts: int | UnsetType = UNSET
-    next_try_at: datetime.datetime | UnsetType | None = UNSET
+    next_try_at: Moment | UnsetType | None = UNSET
 
 
 class MemberStatus(Status, kw_only=True):
@@ -119,5 +137,23 @@ class Health(Struct):
     reasons: list[Any]
 
 
-FULL_LOAD_BALANCER: Final = "LoadBalancerFull"
-"""Names the answer to a creation: objects in place of references all the way down (reference, 1.6)."""
+class Fault(Struct):
+    """What was wrong with a request, or with us."""
+
+    faultcode: Literal["Client", "Server"]
+    faultstring: str
+    debuginfo: str | None
+
+
+class Unauthorized(Struct):
+    """Why a request without good credentials is refused."""
+
+    code: Literal[401]
+    title: str
+    message: str
+
+
+class Refused(Struct):
+    """The answer to a request without good credentials, as keystonemiddleware has it."""
+
+    error: Unauthorized

@@ -9,8 +9,8 @@ from lictor.api.context import DEFAULT_PROJECT, Context, named_project
 from lictor.api.enforcer import Policies
 from lictor.api.httpbasic import HttpBasic
 
-OPEN_PATHS = frozenset({"/", "/load-balancer/", "/healthcheck", "/load-balancer/healthcheck"})
-"""Paths that ask nobody who they are (reference, 1.1)."""
+OPEN_PATHS = frozenset({"/", "/load-balancer", "/healthcheck", "/load-balancer/healthcheck", "/openapi.json", "/docs"})
+"""Paths that ask nobody who they are (reference, 1.1), without the slash that may stand at their end."""
 
 
 class Strategy(Protocol):

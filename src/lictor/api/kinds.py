@@ -1,7 +1,8 @@
 """The kinds of scalar values that requests are made of.
 
 msgspec checks types and ranges; what it cannot know stands in ``Meta.extra`` (``parse``: returns the canonical form, or
-raises ValueError). ``Meta.description`` completes "Value should be ..." in errors.
+raises ValueError). ``Meta.description`` completes "Value should be ..." in errors, ``Meta.extra_json_schema`` tells the
+document of the API what ``parse`` looks at.
 """
 
 import ipaddress
@@ -62,28 +63,43 @@ def _one_of(*values: float) -> Callable[[float], float]:
     return parse
 
 
+def _text(pattern: str, description: str, most: int, least: int = 0) -> Meta:
+    """Text of a form: all of it must match ``pattern``, which Python and ECMA 262 read alike."""
+    document = {"pattern": f"^({pattern})$"}
+    parse = {"parse": _matching(pattern)}
+    return Meta(
+        min_length=least or None, max_length=most, description=description, extra=parse, extra_json_schema=document
+    )
+
+
+def _plain(description: str, most: int, least: int = 0) -> Meta:
+    """Any text without NUL, which PostgreSQL cannot store and ``lictor.api.body`` refuses."""
+    document = {"pattern": r"^[^\x00]*$"}
+    return Meta(min_length=least or None, max_length=most, description=description, extra_json_schema=document)
+
+
+_IP = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
-Name = Annotated[str, Meta(max_length=255, description="text of at most 255 characters")]
-Label = Annotated[str, Meta(min_length=1, max_length=255, description="text of 1 to 255 characters")]
-PathLabel = Annotated[
+Name = Annotated[str, _plain("text of at most 255 characters", 255)]
+Label = Annotated[str, _plain("text of 1 to 255 characters", 255, 1)]
+PathLabel = Annotated[str, _text(r"[^/\x00]+", "text of 1 to 255 characters without /", 255, 1)]
+ProfileData = Annotated[str, _plain("a JSON object in text form, of at most 4096 characters", 4096)]
+Reference = Annotated[str, _plain("a reference of at most 255 characters", 255)]
+Project = Annotated[str, _plain("a project id of 1 to 36 characters", 36, 1)]
+Tag = Annotated[str, _plain("a tag of at most 255 characters", 255)]
+Uuid = Annotated[str, Meta(description="a UUID", extra={"parse": parse_uuid}, extra_json_schema={"format": "uuid"})]
+Address = Annotated[
+    str, Meta(description="an IPv4 or IPv6 address", extra={"parse": parse_address}, extra_json_schema=_IP)
+]
+Cidr = Annotated[
     str,
     Meta(
-        min_length=1,
-        max_length=255,
-        description="text of 1 to 255 characters without /",
-        extra={"parse": _matching(r"[^/]+")},
+        description="a range of addresses such as 192.0.2.0/24",
+        extra={"parse": parse_cidr},
+        extra_json_schema={"format": "cidr"},
     ),
 ]
-ProfileData = Annotated[
-    str, Meta(max_length=4096, description="a JSON object in text form, of at most 4096 characters")
-]
-Reference = Annotated[str, Meta(max_length=255, description="a reference of at most 255 characters")]
-Project = Annotated[str, Meta(min_length=1, max_length=36, description="a project id of 1 to 36 characters")]
-Tag = Annotated[str, Meta(max_length=255, description="a tag of at most 255 characters")]
-Uuid = Annotated[str, Meta(description="a UUID", extra={"parse": parse_uuid})]
-Address = Annotated[str, Meta(description="an IPv4 or IPv6 address", extra={"parse": parse_address})]
-Cidr = Annotated[str, Meta(description="a range of addresses such as 192.0.2.0/24", extra={"parse": parse_cidr})]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 Weight = Annotated[int, Meta(ge=0, le=256, description="a whole number from 0 to 256")]
 Retries = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 to 10")]
@@ -96,47 +112,20 @@ ConnectionLimit = Annotated[int, Meta(ge=-1, le=2**31 - 1, description="a whole 
 Persistence = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number of seconds, 0 or more")]
 UrlPath = Annotated[
     str,
-    Meta(
-        max_length=255,
-        description="a URL path that begins with / (at most 255 characters of RFC 3986)",
-        extra={"parse": _matching(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*")},
+    _text(
+        r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*", "a URL path that begins with / (at most 255 characters of RFC 3986)", 255
     ),
 ]
 ExpectedCodes = Annotated[
     str,
-    Meta(
-        max_length=64,
-        description="one code (200), a list (200,202) or a range (200-204)",
-        extra={"parse": _matching(r"[0-9]{3}(\s*,\s*[0-9]{3})*|[0-9]{3}-[0-9]{3}")},
-    ),
+    _text(r"[0-9]{3}(\s*,\s*[0-9]{3})*|[0-9]{3}-[0-9]{3}", "one code (200), a list (200,202) or a range (200-204)", 64),
 ]
-HttpVersion = Annotated[float, Meta(description="1.0 or 1.1", extra={"parse": _one_of(1.0, 1.1)})]
-DomainName = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=255,
-        description="a domain name of 1 to 255 characters",
-        extra={"parse": _matching(rf"({_LABEL}\.)*{_LABEL}\.?")},
-    ),
+HttpVersion = Annotated[
+    float, Meta(description="1.0 or 1.1", extra={"parse": _one_of(1.0, 1.1)}, extra_json_schema={"enum": [1.0, 1.1]})
 ]
-Ciphers = Annotated[
-    str,
-    Meta(
-        max_length=2048,
-        description="a list of ciphers as OpenSSL writes it",
-        extra={"parse": _matching(r"[A-Za-z0-9\-+!:@=_.]+")},
-    ),
-]
-CookieName = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=255,
-        description="a cookie's name without white space , ; and \\",
-        extra={"parse": _matching(r"[^\s,;\\]+")},
-    ),
-]
+DomainName = Annotated[str, _text(rf"({_LABEL}\.)*{_LABEL}\.?", "a domain name of 1 to 255 characters", 255, 1)]
+Ciphers = Annotated[str, _text(r"[A-Za-z0-9\-+!:@=_.]+", "a list of ciphers as OpenSSL writes it", 2048)]
+CookieName = Annotated[str, _text(r"[^\s,;\\]+", "a cookie's name without white space , ; and \\", 255, 1)]
 InsertHeaders = Annotated[
     dict[str, Name], Meta(description="an object whose values are texts of at most 255 characters")
 ]

@@ -127,7 +127,7 @@ def _filters(req: falcon.Request, view: View) -> list[ColumnElement[bool]]:
 def _condition(view: View, name: str, value: str) -> ColumnElement[bool]:
     if name in view.filters:
         return view.filters[name](value)
-    if name not in view.columns or not _comparable(view.columns[name]):
+    if name not in view.columns or not comparable(view.columns[name]):
         raise errors.bad_request(f"{_BAD_FILTER}: {name}")
     column: ColumnElement[Any] = view.columns[name].expression
     typed = _typed(column, value)
@@ -137,7 +137,8 @@ def _condition(view: View, name: str, value: str) -> ColumnElement[bool]:
     return condition
 
 
-def _comparable(column: InstrumentedAttribute[Any]) -> bool:
+def comparable(column: InstrumentedAttribute[Any]) -> bool:
+    """Whether a column can be filtered and sorted by: it holds one plain value."""
     return column.type.python_type in _CONVERT
 
 
@@ -222,7 +223,7 @@ def _sort_key(view: View, name: str, direction: str) -> SortKey:
     if direction.lower() not in ("asc", "desc"):
         raise errors.bad_request(f"Sort direction '{direction}' is not one of asc, desc")
     column = view.columns.get(name)
-    if column is None or not _comparable(column):
+    if column is None or not comparable(column):
         raise errors.bad_request(f"Sort key '{name}' is not an attribute to sort by")
     return SortKey(column, direction.lower() == "desc")
 

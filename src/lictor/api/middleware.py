@@ -33,14 +33,20 @@ class RequestId:
         LOG.info("%s %s %s %r -> %s", req.context.request_id, known_as, req.method, req.path, resp.status_code)
 
 
+_TEXTS = ("/healthcheck", "/load-balancer/healthcheck", "/docs")
+
+
 class JsonOnly:
-    """Every answer is JSON: callers who do not take that get 406; a path may end in ``.json`` to say so."""
+    """Answers are JSON, but for those to be read by people: callers who do not take that get 406.
+
+    A path may end in ``.json`` to say so.
+    """
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         """Check the Accept header and take the suffix off."""
-        if req.path != "/healthcheck" and req.accept and not req.client_accepts_json:
+        if req.path not in _TEXTS and req.accept and not req.client_accepts_json:
             raise falcon.HTTPNotAcceptable()
-        if req.path.endswith(".json"):
+        if req.path != "/openapi.json":
             req.path = req.path.removesuffix(".json")
 
 

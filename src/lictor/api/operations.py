@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 from lictor.api.fields import Wire
+from lictor.api.forms import Form
 from lictor.api.views import View
 
 READ_ERRORS = (400, 401, 403, 406, 503)
@@ -40,6 +41,7 @@ class Answer:
     """What stands below ``root``: an object of a view, or of a type that msgspec knows; without a root, it alone.
 
     ``many``: a list; ``paged``: with links to its neighbours; ``partial``: ``fields`` may have chosen attributes.
+    ``texts`` are further media types, of what is for people to read; there may be nothing else (``shape`` None).
     """
 
     shape: Any
@@ -47,6 +49,13 @@ class Answer:
     many: bool = False
     paged: bool = False
     partial: bool = False
+    texts: tuple[str, ...] = ()
+
+    @property
+    def view(self) -> View | None:
+        """The view whose documents these are, if they are a view's."""
+        shape = self.shape.view if isinstance(self.shape, Form) else self.shape
+        return shape if isinstance(shape, View) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +85,7 @@ def shows(view: View) -> Operation:
 
 def reads(root: str, shape: Any, *query: Parameter, many: bool = False) -> Operation:
     """What is no view, below an object or alone."""
-    return Operation(answer=Answer(shape, root, many), query=query, errors=(*READ_ERRORS, 404))
+    return Operation(answer=Answer(shape, root, many, partial=FIELDS in query), query=query, errors=(*READ_ERRORS, 404))
 
 
 def creates(view: View, wanted: type[Wire], shape: Any = None) -> Operation:

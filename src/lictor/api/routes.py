@@ -9,10 +9,11 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from lictor.api import answers, availabilityzones, catalogue, discovery, flavors, neutron
+from lictor.api import answers, availabilityzones, catalogue, discovery, docs, flavors, neutron
 from lictor.api.amphorae import AMPHORAE, AmphoraCollection, AmphoraConfig, AmphoraFailover, AmphoraItem, AmphoraStats
 from lictor.api.events import EVENTS, LoadBalancerEvents
 from lictor.api.failover import LoadBalancerFailover
+from lictor.api.forms import FULL_LOAD_BALANCER
 from lictor.api.healthmonitors import MonitorCollection, MonitorItem
 from lictor.api.listeners import ListenerCollection, ListenerItem, ListenerStats
 from lictor.api.loadbalancers import LoadBalancerCollection, LoadBalancerItem, LoadBalancerStats, LoadBalancerStatus
@@ -109,7 +110,7 @@ LBAAS: Final = (
         "/loadbalancers",
         LoadBalancerCollection,
         get=lists(LOAD_BALANCERS),
-        post=creates(LOAD_BALANCERS, LoadBalancerPost, answers.FULL_LOAD_BALANCER),
+        post=creates(LOAD_BALANCERS, LoadBalancerPost, FULL_LOAD_BALANCER),
     ),
     Route(
         _BALANCER,
@@ -185,6 +186,8 @@ OCTAVIA: Final = (
 _OPEN = Operation(answer=Answer(answers.Versions), errors=(406,), secured=False)
 _HEALTH = Operation(answer=Answer(answers.Health), errors=(503,), secured=False)
 
+_PAGE = Operation(answer=Answer(None, texts=("text/html",)), errors=(), secured=False)
+
 
 def _look_up(kind: neutron.Kind) -> tuple[Route, Route]:
     listed = Operation(answer=Answer(dict, kind.plural, many=True), errors=READ_ERRORS)
@@ -202,6 +205,8 @@ ROOT: Final = (
     Route("/load-balancer", discovery.Root, get=_OPEN),
     Route("/healthcheck", discovery.Healthcheck, get=_HEALTH, head=_HEALTH),
     Route("/load-balancer/healthcheck", discovery.Healthcheck, get=_HEALTH, head=_HEALTH),
+    Route("/openapi.json", docs.Document, get=Operation(answer=Answer(dict), errors=(406,), secured=False)),
+    Route("/docs", docs.Page, get=_PAGE),
     *_look_up(neutron.PROJECTS),
 )
 """As they stand."""

@@ -8,11 +8,13 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec import UnsetType
 from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.api import errors
-from lictor.api.kinds import parse_name, parse_uuid
+from lictor.api.answers import Ref, Vip
+from lictor.api.kinds import Uuid, parse_name, parse_uuid
 from lictor.model import (
     AdditionalVip,
     AvailabilityZone,
@@ -39,7 +41,8 @@ class View:
     ``columns`` are shown as they are; ``finish`` adds what other tables know; ``filters`` can only be asked for: each
     makes a condition of a value. ``key`` is the attribute that paths and markers name an object by; ``links`` begins
     the name of a list's links where that is not the name of the list (reference, 1.3). Lists begin with the oldest
-    object, or the newest if ``newest_first``.
+    object, or the newest if ``newest_first``. ``shapes`` are, for the document of the API, the types of what ``finish``
+    adds, and None for what it takes away.
     """
 
     model: type[Any]
@@ -53,6 +56,7 @@ class View:
     key: str = "id"
     links: str = ""
     newest_first: bool = False
+    shapes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def owned(self) -> bool:
@@ -163,6 +167,7 @@ LOAD_BALANCERS = View(
         "vip_network_id", "vip_port_id", "vip_qos_policy_id", "vip_sg_ids", "vip_vnic_type",
     ),
     finish=_finish_loadbalancers,
+    shapes={"listeners": list[Ref], "pools": list[Ref], "additional_vips": list[Vip]},
 )  # fmt: skip
 
 
@@ -191,6 +196,7 @@ LISTENERS = View(
         loadbalancer_id="load_balancer_id",
     ),
     finish=_finish_listeners,
+    shapes={"l7policies": list[Ref], "loadbalancers": list[Ref], "loadbalancer_id": None},
     filters={"load_balancer_id": lambda value: Listener.load_balancer_id == value},
 )  # fmt: skip
 
@@ -233,6 +239,10 @@ POOLS = View(
         loadbalancer_id="load_balancer_id",
     ),
     finish=_finish_pools,
+    shapes={
+        "listeners": list[Ref], "members": list[Ref], "healthmonitor_id": Uuid | UnsetType, "loadbalancers": list[Ref],
+        "loadbalancer_id": None,
+    },
     filters={"load_balancer_id": lambda value: Pool.load_balancer_id == value, "listener_id": _has_listener},
 )  # fmt: skip
 
@@ -271,6 +281,7 @@ MONITORS = View(
         "expected_codes", "http_version", "domain_name", "pool_id",
     ),
     finish=_finish_monitors,
+    shapes={"pools": list[Ref], "pool_id": None},
     filters={
         "loadbalancer_id": lambda value: HealthMonitor.load_balancer_id == value,
         "load_balancer_id": lambda value: HealthMonitor.load_balancer_id == value,

@@ -14,6 +14,7 @@ from lictor.drivers.network.local import LocalNetwork
 from lictor.drivers.secrets.files import FileSecrets
 from lictor.model import LoadBalancer, schema
 from lictor.model.store import Store
+from tests.unit.api import contract
 
 L = "/v2.0/lbaas"
 
@@ -64,7 +65,9 @@ class World:
             path = L + path
         answer = self.http.simulate_request(method, path, **options)
         assert answer.status_code == status, f"{method} {path}: {answer.status} {answer.text}"
-        return answer.json if answer.content else None
+        document = answer.json if answer.content else None
+        contract.check(method, path, status, document)
+        return document
 
     def get(self, path: str, status: int = 200, **options: Any) -> Any:
         return self.call("GET", path, status, **options)
