@@ -6,9 +6,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lictor.api import certificates, errors, graph, members, supported, vips
+from lictor.api.choices import Choice, choose
 from lictor.api.context import Context, authorize, context_of, owner
 from lictor.api.fields import boolean, changes, given
-from lictor.api.providers import resolve
 from lictor.api.requests import LoadBalancerPost, LoadBalancerPut
 from lictor.api.resource import Api, Change, Reader, answer, begin_itself, rule
 from lictor.api.status import tree
@@ -49,28 +49,28 @@ class LoadBalancerCollection(Reader):
         if wanted.vip_sg_ids:
             authorize(context, rule(LOAD_BALANCERS, "post:vip_sg_ids"), project_id)
         supported.check(self.api.conf, "loadbalancer", given(wanted))
-        provider = resolve(self.api.conf, wanted.provider).name
+        choice = choose(self.api, wanted)
         members.check_outside(self.api, graph.all_members(wanted))
         certificates.check_new(self.api, project_id, wanted)
-        self.respond(resp, _create(self.api, wanted, project_id, provider), falcon.HTTP_201)
+        self.respond(resp, _create(self.api, wanted, project_id, choice), falcon.HTTP_201)
 
 
-def _create(api: Api, wanted: LoadBalancerPost, project_id: str, provider: str) -> Document:
+def _create(api: Api, wanted: LoadBalancerPost, project_id: str, choice: Choice) -> Document:
     """The ports first, then the rows: a port without rows is found by its name and collected."""
-    load_balancer_id, topology = new_id(), api.conf.controller_worker.loadbalancer_topology
-    amphora_ids = tuple(new_id() for _ in ROLES[topology])
-    vip = vips.claim(api.networking, wanted, vips.Owner(load_balancer_id, project_id, amphora_ids))
+    load_balancer_id = new_id()
+    amphora_ids = tuple(new_id() for _ in ROLES[choice.topology])
+    whom = vips.Owner(load_balancer_id, project_id, amphora_ids, choice.valid_vip_networks)
+    vip = vips.claim(api.networking, wanted, whom)
 
     def work(session: Session) -> Document:
         _check_port_free(session, vip)
         load_balancer = LoadBalancer(
             id=load_balancer_id,
             project_id=project_id,
-            provider=provider,
-            topology=topology,
             generation=1,
             vip_qos_policy_id=wanted.vip_qos_policy_id,
             vip_sg_ids=wanted.vip_sg_ids or [],
+            **choice.columns(),
             **vip.columns(),
             **{name: getattr(wanted, name) for name in _COLUMNS},
         )

@@ -18,6 +18,7 @@ from lictor.api.resource import Api, Change, Reader, begin_at, rule
 from lictor.api.views import MEMBERS, POOLS, Document
 from lictor.model import Member, Pool
 from lictor.model.changes import mark_deleted
+from lictor.model.offers import flavor_data
 from lictor.model.queries import forget, tags_of
 from lictor.model.statuses import Operating, Provisioning
 
@@ -37,8 +38,6 @@ def check_outside(api: Api, members: Iterable[Asked]) -> None:
     for member in members:
         check_reserved(api, "member address", member.address)
         check_reserved(api, "member monitor_address", member.monitor_address)
-        if member.request_sriov:
-            raise errors.bad_request("The load balancer flavor does not allow SR-IOV member ports.")
         if member.subnet_id not in (None, UNSET):
             subnets.add(str(member.subnet_id))
     for subnet_id in sorted(subnets):
@@ -63,7 +62,7 @@ def create(change: Change, pool: Pool, wanted: Asked, taken: dict[Key, Member], 
     asked = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not UNSET}
     monitored = not in_graph and _is_monitored(pool)
     status = Operating.OFFLINE if monitored else Operating.NO_MONITOR
-    member = Member(pool_id=pool.id, operating_status=status, **asked)
+    member = Member(pool_id=pool.id, operating_status=status, vnic_type=_vnic_type(change, wanted), **asked)
     change.add(member, [] if wanted.tags is UNSET else wanted.tags)
     taken[_key(wanted)] = member
     return member
@@ -88,6 +87,14 @@ def _make_room(change: Change, wanted: Asked, taken: dict[Key, Member]) -> None:
             f"Another member on this pool is already using ip {wanted.address} on protocol_port {wanted.protocol_port}"
         )
     forget(change.session, there)
+
+
+def _vnic_type(change: Change, wanted: Asked) -> str:
+    if not wanted.request_sriov:
+        return "normal"
+    if not flavor_data(change.session, change.load_balancer.flavor_id).get("allow_member_sriov"):
+        raise errors.bad_request("The load balancer flavor does not allow SR-IOV member ports.")
+    return "direct"
 
 
 def _is_monitored(pool: Pool) -> bool:
@@ -179,6 +186,8 @@ def _named_once(wanted: list[MemberInBatch], old: dict[Key, Member]) -> dict[Key
 
 def _refresh(change: Change, member: Member, wanted: MemberInBatch, old_tags: list[str]) -> bool:
     change.check_project(wanted.project_id)
+    if wanted.request_sriov and member.vnic_type != _vnic_type(change, wanted):
+        raise errors.validation(f"request_sriov of member {member.id} cannot change once it is made.")
     asked = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not UNSET}
     values: dict[str, Any] = {name: value for name, value in asked.items() if getattr(member, name) != value}
     if wanted.tags is not UNSET and set(wanted.tags) != set(old_tags):

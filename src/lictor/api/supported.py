@@ -15,11 +15,14 @@ NOT_YET_VALUES: Final[dict[str, dict[str, frozenset[str]]]] = {
     "listener": {"protocol": frozenset({"TERMINATED_HTTPS", "UDP", "SCTP", "PROMETHEUS"})},
     "pool": {"protocol": frozenset({"UDP", "SCTP"}), "lb_algorithm": frozenset({"SOURCE_IP_PORT"})},
     "healthmonitor": {"type": frozenset({"UDP-CONNECT", "SCTP"})},
+    "flavor": {"loadbalancer_topology": frozenset({"ACTIVE_STANDBY"})},
 }
 """Values that are refused, by kind of object and attribute."""
 
 NOT_YET_ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
-    "loadbalancer": frozenset({"additional_vips", "flavor_id", "availability_zone"}),
+    "loadbalancer": frozenset({"additional_vips"}),
+    "flavor": frozenset({"compute_flavor", "amp_image_tag", "sriov_vip", "allow_member_sriov"}),
+    "availability_zone": frozenset({"compute_zone", "volume_zone", "management_network"}),
     "listener": frozenset(
         {
             "default_tls_container_ref", "sni_container_refs", "client_ca_tls_container_ref", "client_authentication",

@@ -49,11 +49,12 @@ class Vip:
 
 @dataclasses.dataclass(frozen=True)
 class Owner:
-    """Whom ports are made for."""
+    """Whom ports are made for. ``valid_networks`` are those the VIP may be on; none means any."""
 
     load_balancer_id: str
     project_id: str
     amphora_ids: tuple[str, ...]
+    valid_networks: tuple[str, ...] = ()
 
 
 def claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vip:
@@ -70,14 +71,21 @@ def _claim(networking: Networking, wanted: LoadBalancerPost, owner: Owner) -> Vi
     check_extras(networking, wanted.vip_qos_policy_id, wanted.vip_sg_ids)
     if wanted.vip_port_id is not None:
         port = _given_port(networking, wanted.vip_port_id, wanted)
+        _check_network(owner, port.network_id)
         return Vip(port, False, tuple(networking.create_ports(_for_amphorae(owner, port.subnet_id))))
     subnets = _subnets(networking, wanted)
+    _check_network(owner, subnets[0].network_id)
     for subnet in subnets[:-1]:
         try:
             return _make(networking, subnet, wanted, owner)
         except AddressUnavailable:
             continue
     return _make(networking, subnets[-1], wanted, owner)
+
+
+def _check_network(owner: Owner, network_id: str) -> None:
+    if owner.valid_networks and network_id.lower() not in owner.valid_networks:
+        raise errors.validation(f"The availability zone allows no VIP on network {network_id}.")
 
 
 def check_extras(networking: Networking, qos_policy_id: str | None, security_group_ids: list[str] | None) -> None:

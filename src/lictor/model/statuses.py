@@ -42,6 +42,7 @@ class Topology:
 
     SINGLE: Final = "SINGLE"
     ACTIVE_STANDBY: Final = "ACTIVE_STANDBY"
+    NONE: Final = "NONE"
 
 
 class Role:
@@ -55,5 +56,6 @@ class Role:
 ROLES: Final[dict[str, tuple[str, ...]]] = {
     Topology.SINGLE: (Role.STANDALONE,),
     Topology.ACTIVE_STANDBY: (Role.MASTER, Role.BACKUP),
+    Topology.NONE: (),
 }
 """The amphorae that each topology asks for."""

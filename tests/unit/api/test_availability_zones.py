@@ -112,3 +112,61 @@ def test_the_links_of_profiles_have_the_name_that_clients_look_for(world: World)
     page = world.get("/availabilityzoneprofiles", query_string="limit=1")
     assert set(page) == {"availability_zone_profiles", "availability_zone_profile_links"}
     assert page["availability_zone_profile_links"][0]["rel"] == "next"
+
+
+# --- load balancers in a zone ----------------------------------------------------------------------------------------
+
+
+def refuse(world: World, status: int, **values: object) -> str:
+    text = world.create("loadbalancers", status, **({"vip_subnet_id": world.subnet.id} | values))
+    assert world.get("/loadbalancers")["loadbalancers"] == []
+    assert world.networking.ports() == []
+    return str(text)
+
+
+def test_a_load_balancer_shows_its_zone_and_keeps_it_from_going(world: World) -> None:
+    zone(world)
+    balancer = world.balancer(availability_zone="az1")
+    assert balancer["availability_zone"] == "az1"
+    found = world.get("/loadbalancers", query_string="availability_zone=az1")["loadbalancers"]
+    assert [each["id"] for each in found] == [balancer["id"]]
+    assert world.delete("/availabilityzones/az1", 409) == "Availability Zone az1 is in use and cannot be modified."
+    world.delete(f"/loadbalancers/{balancer['id']}")
+    world.gone(balancer)
+    world.delete("/availabilityzones/az1")
+
+
+def test_a_closed_zone_is_for_nobody(world: World) -> None:
+    zone(world, enabled=False)
+    text = "The selected availability_zone is not allowed in this deployment: az1"
+    assert refuse(world, 400, availability_zone="az1") == text
+
+
+@pytest.mark.parametrize("key", ["compute_zone", "volume_zone", "management_network"])
+def test_what_the_data_plane_cannot_keep_is_not_promised(world: World, key: str) -> None:
+    zone(world, data={key: NOWHERE})
+    assert f"availability_zone {key} is not yet supported" in refuse(world, 501, availability_zone="az1")
+
+
+def test_without_a_data_plane_all_of_a_zone_is_accepted(whole: World) -> None:
+    zone(whole, data={"compute_zone": "nova", "volume_zone": "cinder", "management_network": NOWHERE})
+    assert whole.balancer(availability_zone="az1")["availability_zone"] == "az1"
+
+
+def test_a_zone_of_another_provider_is_refused(tmp_path) -> None:
+    world = World(tmp_path, api_settings__enabled_provider_drivers={"amphora": "", "noop_driver": ""})
+    zone(world)
+    text = "Availability zone 'az1' is not compatible with provider 'noop_driver'"
+    assert refuse(world, 400, availability_zone="az1", provider="noop_driver") == text
+
+
+def test_the_zone_says_which_networks_a_vip_may_be_on(world: World) -> None:
+    here = world.subnet.network_id
+    zone(world, name="here", data={"valid_vip_networks": [NOWHERE, here.upper()]})
+    zone(world, name="elsewhere", data={"valid_vip_networks": [NOWHERE]})
+    zone(world, name="anywhere", data={"valid_vip_networks": []})
+    text = f"Validation failure: The availability zone allows no VIP on network {here}."
+    for source in ({}, {"vip_subnet_id": None, "vip_network_id": here}):
+        assert refuse(world, 400, availability_zone="elsewhere", **source) == text
+    for name in ("here", "anywhere"):
+        assert world.balancer(availability_zone=name)["vip_network_id"] == here

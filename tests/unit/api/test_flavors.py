@@ -1,7 +1,9 @@
 """Flavors and their profiles: made by administrators, checked by the provider."""
 
 import pytest
+from sqlalchemy import select
 
+from lictor.model import Amphora
 from tests.unit.api.offers import NOWHERE, flavor, flavor_profile, put
 from tests.unit.api.world import World
 
@@ -151,3 +153,109 @@ def test_the_links_of_profiles_have_the_name_that_clients_look_for(world: World)
     assert set(page) == {"flavorprofiles", "flavorprofile_links"}
     assert page["flavorprofile_links"][0]["rel"] == "next"
     assert names(world, "/flavorprofiles", "name=b&provider_name=amphora") == ["b"]
+
+
+# --- load balancers of a flavor --------------------------------------------------------------------------------------
+
+
+def refuse(world: World, status: int, **values: object) -> str:
+    text = world.create("loadbalancers", status, **({"vip_subnet_id": world.subnet.id} | values))
+    assert world.get("/loadbalancers")["loadbalancers"] == []
+    assert world.networking.ports() == []
+    return str(text)
+
+
+def test_a_load_balancer_shows_its_flavor_and_keeps_it_from_going(world: World) -> None:
+    made = flavor(world, data={"loadbalancer_topology": "SINGLE"})
+    balancer = world.balancer(flavor_id=made["id"])
+    assert (balancer["flavor_id"], balancer["vip_vnic_type"]) == (made["id"], "normal")
+    assert (
+        world.get("/loadbalancers", query_string=f"flavor_id={made['id']}")["loadbalancers"][0]["id"] == balancer["id"]
+    )
+    path = f"/flavors/{made['id']}"
+    assert world.delete(path, 409) == f"Flavor {made['id']} is in use and cannot be modified."
+    assert put(world, path, "flavor", enabled=False)["enabled"] is False
+    world.delete(f"/loadbalancers/{balancer['id']}")
+    assert world.delete(path, 409)
+    world.gone(balancer)
+    world.delete(path)
+
+
+def test_a_closed_flavor_is_for_nobody(world: World) -> None:
+    closed = flavor(world, enabled=False)["id"]
+    assert refuse(world, 400, flavor_id=closed) == f"The selected flavor is not allowed in this deployment: {closed}"
+
+
+def test_the_flavor_says_the_provider(tmp_path) -> None:
+    world = World(tmp_path, api_settings__enabled_provider_drivers={"amphora": "", "octavia": "", "noop_driver": ""})
+    idle, real = flavor(world, name="idle", provider="noop_driver")["id"], flavor(world, provider="octavia")["id"]
+    text = f"Flavor '{idle}' is not compatible with provider 'amphora'"
+    assert refuse(world, 400, flavor_id=idle, provider="octavia") == text
+    assert world.balancer(flavor_id=idle)["provider"] == "noop_driver"
+    assert world.balancer(flavor_id=idle, provider="noop_driver")["provider"] == "noop_driver"
+    assert world.balancer(flavor_id=real, provider="amphora")["provider"] == "amphora"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"loadbalancer_topology": "ACTIVE_STANDBY"}, "flavor loadbalancer_topology ACTIVE_STANDBY"),
+        ({"compute_flavor": "m1.small"}, "flavor compute_flavor"),
+        ({"amp_image_tag": "amphora"}, "flavor amp_image_tag"),
+        ({"sriov_vip": True}, "flavor sriov_vip"),
+        ({"allow_member_sriov": True}, "flavor allow_member_sriov"),
+    ],
+)
+def test_what_the_data_plane_cannot_keep_is_not_promised(world: World, data: dict, text: str) -> None:
+    made = flavor(world, data=data)["id"]
+    assert text + " is not yet supported" in refuse(world, 501, flavor_id=made)
+
+
+def test_without_a_data_plane_a_flavor_has_its_say(whole: World) -> None:
+    made = flavor(whole, data={"loadbalancer_topology": "ACTIVE_STANDBY", "sriov_vip": True})["id"]
+    balancer = whole.balancer(flavor_id=made)
+    assert (balancer["vip_vnic_type"], whole.row(balancer).topology) == ("direct", "ACTIVE_STANDBY")
+    text = whole.create("loadbalancers", 400, vip_subnet_id=whole.subnet.id, flavor_id=made, vip_sg_ids=[NOWHERE])
+    assert "vip_sg_ids" in text
+
+
+def test_members_have_sriov_ports_where_the_flavor_allows_them(whole: World) -> None:
+    some, none = flavor(whole, data={"allow_member_sriov": True})["id"], flavor(whole, name="none")["id"]
+    wanted = {"address": "192.0.2.1", "protocol_port": 80, "request_sriov": True}
+    tree = {"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": [wanted]}
+    balancer = whole.balancer(flavor_id=some, pools=[tree])
+    assert balancer["pools"][0]["members"][0]["vnic_type"] == "direct"
+    pool = whole.pool(balancer)
+    assert whole.member(pool, request_sriov=True)["vnic_type"] == "direct"
+    assert whole.member(pool, "192.0.2.9")["vnic_type"] == "normal"
+    text = "The load balancer flavor does not allow SR-IOV member ports."
+    for flavor_id in (none, None):
+        values = {"vip_subnet_id": whole.subnet.id, "flavor_id": flavor_id}
+        assert whole.create("loadbalancers", 400, **values, pools=[tree]) == text
+        other = whole.pool(whole.balancer(flavor_id=flavor_id))
+        assert whole.create(f"pools/{other['id']}/members", 400, **wanted) == text
+        assert whole.call("PUT", f"/pools/{other['id']}/members", 400, {"members": [wanted]})["faultstring"] == text
+
+
+def test_a_batch_leaves_the_kind_of_a_members_port_as_it_is(whole: World) -> None:
+    made = flavor(whole, data={"allow_member_sriov": True})["id"]
+    pool = whole.pool(whole.balancer(flavor_id=made))
+    whole.member(pool, "192.0.2.1", request_sriov=True)
+    whole.member(pool, "192.0.2.2")
+    path = f"/pools/{pool['id']}/members"
+    batch = [{"address": f"192.0.2.{n}", "protocol_port": 80, "weight": 2} for n in (1, 2)]
+    whole.call("PUT", path, 202, {"members": batch})
+    assert [each["vnic_type"] for each in whole.get(path, query_string="sort=address")["members"]] == [
+        "direct",
+        "normal",
+    ]
+    batch[1]["request_sriov"] = True
+    assert "cannot change" in whole.call("PUT", path, 400, {"members": batch})["faultstring"]
+
+
+def test_a_provider_that_makes_nothing_has_no_amphorae(tmp_path) -> None:
+    world = World(tmp_path, api_settings__enabled_provider_drivers={"noop_driver": ""})
+    balancer = world.balancer(provider="noop_driver")
+    assert [port.id for port in world.networking.ports()] == [balancer["vip_port_id"]]
+    with world.store.read() as session:
+        assert session.scalars(select(Amphora)).all() == []

@@ -73,7 +73,9 @@ def test_the_vip_can_be_given_by_network_by_address_or_by_port(world: World) -> 
         (400, {"vip_subnet_id": "SUBNET", "vip_qos_policy_id": NOWHERE}, f"QoS policy {NOWHERE} not found."),
         (400, {"vip_subnet_id": "SUBNET", "vip_sg_ids": [NOWHERE]}, f"Security group {NOWHERE} not found."),
         (400, {"vip_subnet_id": "SUBNET", "provider": "f5"}, "Provider 'f5' is not enabled."),
-        (501, {"vip_subnet_id": "SUBNET", "flavor_id": NOWHERE}, "flavor_id is not yet supported"),
+        (400, {"vip_subnet_id": "SUBNET", "flavor_id": NOWHERE}, f"Flavor {NOWHERE} not found."),
+        (400, {"vip_subnet_id": "SUBNET", "flavor_id": "gold"}, "a UUID"),
+        (400, {"vip_subnet_id": "SUBNET", "availability_zone": "az1"}, "Availability Zone az1 not found."),
         (501, {"vip_subnet_id": "SUBNET", "additional_vips": [{"subnet_id": NOWHERE}]}, "additional_vips"),
         (404, {"vip_subnet_id": "SUBNET", "pools": [{"members": [
             {"address": "10.0.0.1", "protocol_port": 80, "subnet_id": NOWHERE}]}]}, f"Subnet {NOWHERE} not found."),

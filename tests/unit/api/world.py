@@ -6,13 +6,13 @@ import tempfile
 from typing import Any
 
 import falcon.testing
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from lictor import config
 from lictor.api.app import create_app
 from lictor.drivers.network.local import LocalNetwork
 from lictor.drivers.secrets.files import FileSecrets
-from lictor.model import LoadBalancer, schema
+from lictor.model import Amphora, LoadBalancer, schema
 from lictor.model.store import Store
 from tests.unit.api import contract
 
@@ -126,6 +126,13 @@ class World:
                 connection.execute(update(table).values(provisioning_status="ACTIVE", updated_at=table.updated_at))
             values = {"provisioning_status": "ACTIVE", "observed_generation": LoadBalancer.generation}
             connection.execute(update(LoadBalancer).values(**values, updated_at=LoadBalancer.updated_at))
+            connection.commit()
+
+    def gone(self, balancer: Any) -> None:
+        """What the loop does when nothing of a load balancer is left outside."""
+        with self.store.engine.connect().execution_options(lictor_write=True) as connection:
+            connection.execute(delete(Amphora).where(Amphora.load_balancer_id == balancer["id"]))
+            connection.execute(delete(LoadBalancer).where(LoadBalancer.id == balancer["id"]))
             connection.commit()
 
     def row(self, balancer: Any) -> LoadBalancer:

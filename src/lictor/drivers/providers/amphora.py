@@ -57,7 +57,7 @@ AVAILABILITY_ZONE: Final[dict[str, Capability]] = {
 class AmphoraProvider:
     """``amphora``, and its aliases."""
 
-    name = "amphora"
+    name, has_amphorae = "amphora", True
 
     def get_supported_flavor_metadata(self) -> dict[str, str]:
         """See ``Provider``."""

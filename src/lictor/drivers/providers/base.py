@@ -27,6 +27,10 @@ class Provider(Protocol):
     def name(self) -> str:
         """The provider's own name."""
 
+    @property
+    def has_amphorae(self) -> bool:
+        """Whether Lictor's loop makes amphorae for its load balancers."""
+
     def get_supported_flavor_metadata(self) -> dict[str, str]:
         """The keys that a flavor may have, with descriptions. Raises ``NotSupported`` if flavors mean nothing to it."""
 

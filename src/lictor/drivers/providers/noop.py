@@ -12,6 +12,8 @@ _FLAVOR = {key: amphora.FLAVOR[key] for key in ("loadbalancer_topology", "amp_im
 class NoopProvider:
     """Takes some flavors, and knows no availability zones."""
 
+    has_amphorae = False
+
     def __init__(self, name: str) -> None:
         self.name = name
 
