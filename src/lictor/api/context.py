@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from typing import Any
+from typing import Any, Protocol
 
 import falcon
 
@@ -13,6 +13,9 @@ DEFAULT_PROJECT = "7c1e1f2a5d9b4c3e8f60a1b2c3d4e5f6"
 """The project of whoever names none: there is no Keystone to ask in a standalone deployment."""
 
 DEFAULT_PROJECT_NAME = "lictor"
+
+LISTS_ALL = "os_load-balancer_api:loadbalancer:get_all-global"
+"""The rule by which somebody may see what there is outside the own project, if no rule is more to the point."""
 
 PROJECT = re.compile(r"[A-Za-z0-9_.:-]{1,36}")
 """What may be the id of a project."""
@@ -75,6 +78,19 @@ def authorize(context: Context, rule: str, project_id: str | None) -> None:
 def sees_all(context: Context, rule: str) -> bool:
     """Whether lists show the objects of all projects: the rules ``get_all-global`` (reference, 1.5 "Scope")."""
     return context.policies.allows(rule, context, None)
+
+
+class Owned(Protocol):
+    """An object of another service. ``project_id`` is empty if it is nobody's in particular."""
+
+    @property
+    def project_id(self) -> str:
+        """Whose it is."""
+
+
+def may_use(context: Context, found: Owned) -> bool:
+    """Whether an object of another service exists as far as the caller goes."""
+    return found.project_id in ("", context.project_id) or sees_all(context, LISTS_ALL)
 
 
 def owner(context: Context, asked: str | None) -> str:

@@ -41,7 +41,7 @@ class SortKey:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """What a client asked of a list."""
+    """What a client asked of a list. ``visible`` limits it to what there is for this client, markers included."""
 
     conditions: list[ColumnElement[bool]]
     keys: list[SortKey]
@@ -49,6 +49,7 @@ class Page:
     marker: str | None
     reverse: bool
     fields: list[str]
+    visible: list[ColumnElement[bool]] = dataclasses.field(default_factory=list)
 
 
 def parse(req: falcon.Request, view: View, longest: str) -> Page:
@@ -65,7 +66,7 @@ def parse(req: falcon.Request, view: View, longest: str) -> Page:
 
 def fetch(req: falcon.Request, session: Session, view: View, page: Page, base: str) -> Document:
     """The answer: the documents of the page, and links to its neighbours."""
-    query = view.query().where(*page.conditions)
+    query = view.query().where(*page.visible, *page.conditions)
     if page.marker is not None:
         query = query.where(_beyond(session, view, page))
     for key in page.keys:
@@ -248,7 +249,7 @@ def _beyond(session: Session, view: View, page: Page) -> ColumnElement[bool]:
     """The rows on the far side of the marker: after it in the first column, or equal there and after it in the next."""
     columns = [key.column for key in page.keys]
     name: ColumnElement[Any] = view.columns[view.key].expression
-    at_marker = select(*columns).where(name == _typed(name, str(page.marker)))
+    at_marker = select(*columns).where(name == _typed(name, str(page.marker)), *page.visible)
     row = session.execute(at_marker).one_or_none() if _stored(page) else None
     if row is None:
         raise errors.bad_request(f"Supplied pagination marker {page.marker} is not valid.")

@@ -14,13 +14,12 @@ import falcon
 from sqlalchemy import select
 
 from lictor.api import errors, listing
-from lictor.api.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, context_of, sees_all
+from lictor.api.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, LISTS_ALL, context_of, may_use, sees_all
 from lictor.api.resource import Api, answer
 from lictor.drivers.network.base import Named, Network, Port, Subnet
 from lictor.model import LoadBalancer
 
 Document = dict[str, Any]
-_ALL = "os_load-balancer_api:loadbalancer:get_all-global"
 _PROJECT_NAMES = {DEFAULT_PROJECT: DEFAULT_PROJECT_NAME}
 _PAGING = frozenset({"limit", "marker", "fields", "sort_key", "sort_dir", "page_reverse"})
 
@@ -121,13 +120,12 @@ def _network(each: Network) -> Document:
 
 def _ports(api: Api, req: falcon.Request) -> list[Document]:
     context = context_of(req)
-    everything = sees_all(context, _ALL)
-    return [_port(each) for each in api.networking.ports() if everything or each.project_id == context.project_id]
+    return [_port(each) for each in api.networking.ports() if may_use(context, each)]
 
 
-def _find_port(api: Api, _req: falcon.Request, port_id: str) -> Document | None:
+def _find_port(api: Api, req: falcon.Request, port_id: str) -> Document | None:
     found = api.networking.port(port_id)
-    return _port(found) if found else None
+    return _port(found) if found and may_use(context_of(req), found) else None
 
 
 def _port(each: Port) -> Document:
@@ -169,7 +167,7 @@ def _projects(api: Api, req: falcon.Request) -> list[Document]:
     """The caller's project, and for those who see all the default one and every one that has a load balancer."""
     context = context_of(req)
     projects = {context.project_id} if context.project_id else set()
-    if sees_all(context, _ALL):
+    if sees_all(context, LISTS_ALL):
         with api.store.read() as session:
             projects |= {DEFAULT_PROJECT, *session.scalars(select(LoadBalancer.project_id).distinct())}
     return [_identity(each, _PROJECT_NAMES.get(each, each)) for each in sorted(projects)]

@@ -184,7 +184,7 @@ class Reader:
         ``project_id`` is that of the parent, for what hangs below one; everything else is listed across parents.
         """
         page = listing.parse(req, self.view, self.api.conf.api_settings.pagination_max_limit)
-        page.conditions.extend([*_allowed(req, self.view, project_id), *conditions])
+        page.visible.extend([*_allowed(req, self.view, project_id), *conditions])
         with self.api.store.read() as session:
             answer(resp, listing.fetch(req, session, self.view, page, base_uri(req, self.api.conf)))
 

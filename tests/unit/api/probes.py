@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from lictor.api import routes
@@ -13,6 +14,9 @@ from tests.unit.api import offers
 from tests.unit.api.callers import FOREIGN, OWN, Guarded
 
 Ids = dict[str, str]
+
+NOBODYS = "00000000-0000-0000-0000-00000000dead"
+"""An id that nothing has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +52,13 @@ def has(path: str) -> bool:
     return any(path == route.path for route in routes.LBAAS)
 
 
+def skip_if_not_there_yet(*request: Any) -> None:
+    """Other engineers' work of these hours."""
+    for word, path in (("l7", "/l7policies"), ("quotas", "/quotas")):
+        if word in str(request) and not has(path):
+            pytest.skip("not there yet")
+
+
 def shared_ids(world: Guarded) -> Ids:
     """What belongs to nobody."""
     ids = {"flavor": offers.flavor(world)["id"], "zone": offers.zone(world)["name"], "subnet": world.subnet.id}
@@ -58,6 +69,8 @@ def fill(value: Any, ids: Ids) -> Any:
     """Put ids in the place of words."""
     if isinstance(value, dict):
         return {name: fill(each, ids) for name, each in value.items()}
+    if isinstance(value, list):
+        return [fill(each, ids) for each in value]
     if isinstance(value, str):
         for word, known in ids.items():
             value = value.replace(f"<{word}>", known)
