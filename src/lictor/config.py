@@ -155,6 +155,11 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
     ],
     "networking": [
+        cfg.BoolOpt("allow_vip_port_id", default=True, help="Whether users may bring the port of a VIP."),
+        cfg.BoolOpt("allow_vip_network_id", default=True, help="Whether users may name the network of a VIP."),
+        cfg.BoolOpt("allow_vip_subnet_id", default=True, help="Whether users may name the subnet of a VIP."),
+        cfg.ListOpt("valid_vip_networks", help="Networks that VIPs may be on; default: any."),
+        cfg.ListOpt("denylist_vip_networks", default=[], help="Networks that no VIP may be on."),
         cfg.ListOpt("reserved_ips", default=["169.254.169.254"], help="Addresses that no member may have."),
     ],
     "local_network": [

@@ -15,6 +15,7 @@ from lictor.api.status import tree
 from lictor.api.views import LOAD_BALANCERS, Document
 from lictor.model import (
     CHILDREN,
+    AdditionalVip,
     Amphora,
     Child,
     Listener,
@@ -59,17 +60,16 @@ def _create(api: Api, wanted: LoadBalancerPost, project_id: str, choice: Choice)
     """The ports first, then the rows: a port without rows is found by its name and collected."""
     load_balancer_id = new_id()
     amphora_ids = tuple(new_id() for _ in ROLES[choice.topology])
-    whom = vips.Owner(load_balancer_id, project_id, amphora_ids, choice.valid_vip_networks)
-    vip = vips.claim(api.networking, wanted, whom)
+    vip = vips.claim(api, wanted, vips.Owner(load_balancer_id, project_id, amphora_ids, choice.valid_vip_networks))
 
     def work(session: Session) -> Document:
-        _check_port_free(session, vip)
+        _check_ports_free(session, vip)
         load_balancer = LoadBalancer(
             id=load_balancer_id,
             project_id=project_id,
             generation=1,
-            vip_qos_policy_id=wanted.vip_qos_policy_id,
-            vip_sg_ids=wanted.vip_sg_ids or [],
+            vip_sg_ids=wanted.vip_sg_ids,
+            additional_vips=vip.rows(),
             **choice.columns(),
             **vip.columns(),
             **{name: getattr(wanted, name) for name in _COLUMNS},
@@ -98,10 +98,13 @@ def _amphorae(load_balancer: LoadBalancer, vip: vips.Vip) -> list[Amphora]:
     ]
 
 
-def _check_port_free(session: Session, vip: vips.Vip) -> None:
-    used = session.scalar(select(LoadBalancer.id).where(LoadBalancer.vip_port_id == vip.port.id))
-    if used is not None:
-        raise errors.conflict(f"Port {vip.port.id} is the VIP of load balancer {used} already.")
+def _check_ports_free(session: Session, vip: vips.Vip) -> None:
+    for port_id in vip.given():
+        main = select(LoadBalancer.id).where(LoadBalancer.vip_port_id == port_id)
+        more = select(AdditionalVip.load_balancer_id).where(AdditionalVip.port_id == port_id)
+        used = session.scalar(main.union_all(more))
+        if used is not None:
+            raise errors.conflict(f"Port {port_id} is the VIP of load balancer {used} already.")
 
 
 def _is_absent(api: Api, load_balancer_id: str) -> bool:
@@ -133,6 +136,7 @@ class LoadBalancerItem(Reader):
             change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
             if "vip_sg_ids" in values:
                 authorize(context, rule(LOAD_BALANCERS, "put:vip_sg_ids"), change.load_balancer.project_id)
+                _check_no_cidrs(session, change.load_balancer, values["vip_sg_ids"])
             for name, value in values.items():
                 if name != "tags":
                     setattr(change.load_balancer, name, value)
@@ -149,6 +153,18 @@ class LoadBalancerItem(Reader):
         cascade = boolean(str(req.params.get("cascade", ""))) or False
         self.api.write(lambda session: _delete(self.api, session, context, load_balancer_id, cascade))
         resp.status = falcon.HTTP_204
+
+
+def _check_no_cidrs(session: Session, load_balancer: LoadBalancer, security_group_ids: list[str]) -> None:
+    """With security groups of one's own, it is these that say who may come (reference, 1.6 and 1.7). Raises 400."""
+    if not security_group_ids:
+        return
+    if load_balancer.vip_vnic_type != "normal":
+        raise errors.validation("vip_sg_ids: no security group filters an SR-IOV VIP.")
+    mine = select(Listener.id, Listener.allowed_cidrs).where(Listener.load_balancer_id == load_balancer.id)
+    for listener_id, cidrs in session.execute(mine):
+        if cidrs:
+            raise errors.validation(f"vip_sg_ids: listener {listener_id} has allowed_cidrs, which exclude each other.")
 
 
 def _delete(api: Api, session: Session, context: Context, load_balancer_id: str, cascade: bool) -> None:

@@ -165,7 +165,7 @@ def test_the_zone_says_which_networks_a_vip_may_be_on(world: World) -> None:
     zone(world, name="here", data={"valid_vip_networks": [NOWHERE, here.upper()]})
     zone(world, name="elsewhere", data={"valid_vip_networks": [NOWHERE]})
     zone(world, name="anywhere", data={"valid_vip_networks": []})
-    text = f"Validation failure: The availability zone allows no VIP on network {here}."
+    text = f"Validation failure: No VIP may be on network {here} in this availability zone."
     for source in ({}, {"vip_subnet_id": None, "vip_network_id": here}):
         assert refuse(world, 400, availability_zone="elsewhere", **source) == text
     for name in ("here", "anywhere"):

@@ -44,7 +44,7 @@ class World:
         self.conf = config.load(lictor__state_dir=str(directory), **settings)
         _prepare(directory / "lictor.db")
         self.store = Store(config.database_url(self.conf))
-        self.networking = LocalNetwork(self.conf, self.store)
+        self.networking = self._connect()
         self.wakes = 0
         self.app = self._app()
         self.http = falcon.testing.TestClient(self.app)
@@ -53,6 +53,9 @@ class World:
 
     def _app(self, **options: Any) -> Any:
         return create_app(self.conf, self.store, self.networking, FileSecrets(self.conf), self._wake, **options)
+
+    def _connect(self) -> LocalNetwork:
+        return LocalNetwork(self.conf, self.store)
 
     def _wake(self) -> None:
         self.wakes += 1

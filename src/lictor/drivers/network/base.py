@@ -30,6 +30,7 @@ class Network:
     mtu: int
     subnet_ids: tuple[str, ...]
     project_id: str = ""
+    port_security_enabled: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +63,19 @@ class Named:
 
 
 @dataclasses.dataclass(frozen=True)
+class FixedIp:
+    """An address on a subnet."""
+
+    subnet_id: str
+    ip_address: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Port:
-    """One NIC's place on a network: one address on one subnet, and its MAC address."""
+    """One NIC's place on a network: one address on one subnet, and its MAC address.
+
+    Ports that users bring may have further addresses: ``others``.
+    """
 
     id: str
     name: str
@@ -74,6 +86,13 @@ class Port:
     device_id: str = ""
     device_owner: str = ""
     project_id: str = ""
+    qos_policy_id: str = ""
+    others: tuple[FixedIp, ...] = ()
+
+    @property
+    def fixed_ips(self) -> tuple[FixedIp, ...]:
+        """All its addresses."""
+        return (FixedIp(self.subnet_id, self.ip_address), *self.others)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +120,14 @@ def vip_port(load_balancer_id: str, subnet_id: str, project_id: str, ip_address:
         device_id=f"lb-{load_balancer_id}",
         project_id=project_id,
     )
+
+
+def additional_vip_port(
+    load_balancer_id: str, number: int, subnet_id: str, project_id: str, ip_address: str = ""
+) -> PortRequest:
+    """The port that reserves the ``number``-th additional VIP, counted from 1."""
+    main = vip_port(load_balancer_id, subnet_id, project_id, ip_address)
+    return dataclasses.replace(main, name=f"octavia-lb-vip-{number}-{load_balancer_id}")
 
 
 def amphora_port(amphora_id: str, subnet_id: str, project_id: str) -> PortRequest:
@@ -136,6 +163,9 @@ class Networking(Protocol):
 
     def security_group(self, group_id: str) -> Named | None:
         """One security group by id, or None."""
+
+    def free_addresses(self, subnet_id: str) -> int | None:
+        """How many addresses of a subnet's pools are free, or None if there is no end of them."""
 
     def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
         """Make each port, or take the one of its name on its subnet; all of them or none.

@@ -108,6 +108,12 @@ class LocalNetwork:
         """None: bridges of this host have none."""
         return None
 
+    def free_addresses(self, subnet_id: str) -> int | None:
+        """How many addresses of the allocation pool no port has."""
+        span = self._ranges[subnet_id]
+        taken = sum(span.in_pool(port.ip_address) for port in self._ports(subnet_id))
+        return span.size - taken
+
     # --- ports ---
 
     def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:

@@ -82,6 +82,10 @@ class NoopNetwork:
         """A group with any id."""
         return Named(group_id, f"group-{group_id[:8]}") if _is_id(group_id) else None
 
+    def free_addresses(self, subnet_id: str) -> int | None:
+        """As many as anybody wants."""
+        return None
+
     def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
         """Make each port, or take the one of its name on its subnet; all or none. Raises ``AddressUnavailable``."""
         for attempt in range(ATTEMPTS):

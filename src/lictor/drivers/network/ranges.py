@@ -62,6 +62,10 @@ class Range:
             raise InvalidAddress(f"IP address {address} is the gateway of the subnet {self.network}.")
         return str(parsed)
 
+    def in_pool(self, address: str) -> bool:
+        """Whether an address of this range is one of the allocation pool's."""
+        return self.first <= int(ipaddress.ip_address(address)) <= self.last
+
     def holds(self, address: str) -> bool:
         """Whether a port may have this address."""
         try:
