@@ -172,7 +172,7 @@ def _describe_core(core: Any) -> _Field:
         meta = next(extra for extra in arguments[1:] if isinstance(extra, Meta))
         return _Field(arguments[0], None, False, meta.description or "", (meta.extra or {}).get("parse"))
     if origin is Literal:
-        return _Field(str, None, False, f"one of {', '.join(map(str, arguments))}", None)
+        return _Field(type(arguments[0]), None, False, f"one of {', '.join(map(str, arguments))}", None)
     if origin is list:
         item = _describe_core(arguments[0])
         kind = "objects" if item.struct else item.expected

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lictor.api.views import LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS, View
+from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS, View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Maybe:
     kind: Any
 
 
-_LISTENER: Final = Form("ListenerInTree", LISTENERS, {"loadbalancers": None})
+_POLICY: Final = Form("L7PolicyInTree", L7POLICIES, {"rules": [L7RULES]})
+_LISTENER: Final = Form("ListenerInTree", LISTENERS, {"loadbalancers": None, "l7policies": [_POLICY]})
 _MONITOR: Final = Form("HealthMonitorInTree", MONITORS, {"pools": None})
 _POOL: Final = Form(
     "PoolInTree",

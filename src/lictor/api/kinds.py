@@ -81,6 +81,12 @@ def _plain(description: str, most: int, least: int = 0) -> Meta:
 _IP = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
+_URI = r"[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2}"  # RFC 3986: unreserved, sub-delims and pct-encoded
+_URL = (
+    rf"[Hh][Tt][Tt][Pp][Ss]?://(({_URI}|:)*@)?(({_URI})+|\[[0-9A-Fa-f:.]+\])(:[0-9]{{0,5}})?"
+    rf"(/({_URI}|[:@/])*)?(\?({_URI}|[:@/?])*)?(#({_URI}|[:@/?])*)?"
+)
+
 Name = Annotated[str, _plain("text of at most 255 characters", 255)]
 Label = Annotated[str, _plain("text of 1 to 255 characters", 255, 1)]
 PathLabel = Annotated[str, _text(r"[^/\x00]+", "text of 1 to 255 characters without /", 255, 1)]
@@ -116,6 +122,9 @@ UrlPath = Annotated[
         r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*", "a URL path that begins with / (at most 255 characters of RFC 3986)", 255
     ),
 ]
+Url = Annotated[str, _text(_URL, "an http or https URL (at most 255 characters of RFC 3986)", 255)]
+OneLine = Annotated[str, _text(r"[^\r\n\x00]*", "one line of text of at most 255 characters", 255)]
+Position = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number from 1 to 2147483647")]
 ExpectedCodes = Annotated[
     str,
     _text(r"[0-9]{3}(\s*,\s*[0-9]{3})*|[0-9]{3}-[0-9]{3}", "one code (200), a list (200,202) or a range (200-204)", 64),

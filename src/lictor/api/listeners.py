@@ -6,7 +6,7 @@ import falcon
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lictor.api import certificates, errors, listenerchecks, members, pools, supported
+from lictor.api import certificates, errors, l7policies, listenerchecks, members, nested, pools, supported
 from lictor.api.context import authorize, context_of
 from lictor.api.fields import changes
 from lictor.api.requests import ListenerInGraph, ListenerPost, ListenerPut
@@ -38,8 +38,8 @@ def columns(listener: Listener) -> dict[str, Any]:
     return {name: getattr(listener, name) for name in _COLUMNS}
 
 
-def create(change: Change, wanted: ListenerInGraph, default_pool: Pool | None) -> Listener:
-    """Add a listener to a load balancer. Raises 400, 409 and 501."""
+def create(change: Change, wanted: ListenerInGraph, named: nested.Pools) -> Listener:
+    """Add a listener with its L7 policies to a load balancer. Raises 400, 404, 409 and 501."""
     values = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not None}
     supported.check(change.api.conf, "listener", values | {"l7policies": wanted.l7policies})
     change.check_project(wanted.project_id)
@@ -47,11 +47,22 @@ def create(change: Change, wanted: ListenerInGraph, default_pool: Pool | None) -
     values = timeouts(change.api) | values
     listenerchecks.check(change, wanted.protocol, values, {})
     _make_room(change, wanted.protocol, wanted.protocol_port)
+    default_pool = _default_pool(change, wanted, named)
     listener = Listener(default_pool_id=default_pool.id if default_pool else None, **values)
     if default_pool is not None:
         pools.check_fit(listener, default_pool)
     change.add(listener, wanted.tags)
+    for policy in wanted.l7policies:
+        l7policies.create(change, listener, policy, named)
     return listener
+
+
+def _default_pool(change: Change, wanted: ListenerInGraph, named: nested.Pools) -> Pool | None:
+    if wanted.default_pool is not None:
+        if wanted.default_pool_id is not None:
+            raise errors.validation("A listener has default_pool or default_pool_id, not both.")
+        return named.find(wanted.default_pool)
+    return change.find(POOLS, Pool, wanted.default_pool_id) if wanted.default_pool_id else None
 
 
 def _make_room(change: Change, protocol: str, port: int) -> None:
@@ -76,29 +87,21 @@ class ListenerCollection(Reader):
         self.list(req, resp)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Create."""
+        """Create, with the pools and L7 policies that the request puts below."""
         context = context_of(req)
         wanted = self.api.parse(req, "listener_", "listener", ListenerPost)
-        if wanted.default_pool is not None:
-            members.check_outside(self.api, wanted.default_pool.members)
+        definitions = nested.in_listener(wanted)
+        members.check_outside(self.api, nested.members_of(definitions))
         action = rule(LISTENERS, "post")
         certificates.check_new_below(self.api, context, action, wanted.loadbalancer_id, wanted)
 
         def work(session: Session) -> Document:
             change = begin(self.api, session, context, action, wanted.loadbalancer_id)
-            listener = create(change, wanted, _default_pool(change, wanted))
+            listener = create(change, wanted, nested.Pools(change, definitions))
             session.flush()
             return LISTENERS.show(session, listener.id)
 
         self.respond(resp, self.api.write(work), falcon.HTTP_201)
-
-
-def _default_pool(change: Change, wanted: ListenerPost) -> Pool | None:
-    if wanted.default_pool is not None:
-        if wanted.default_pool_id is not None:
-            raise errors.validation("A listener has default_pool or default_pool_id, not both.")
-        return pools.create(change, wanted.default_pool)
-    return change.find(POOLS, Pool, wanted.default_pool_id) if wanted.default_pool_id else None
 
 
 class ListenerItem(Reader):

@@ -14,6 +14,7 @@ from lictor.api.resource import Change, Reader, begin, begin_at, rule
 from lictor.api.views import LISTENERS, POOLS, Document
 from lictor.model import L7Policy, Listener, Member, Pool
 from lictor.model.changes import mark_deleted, mark_updated
+from lictor.model.queries import users
 from lictor.model.rules import DATAGRAM_POOLS, HTTP_LISTENERS, pool_fits_listener, wrong_with_pool_tls
 from lictor.model.statuses import Provisioning
 
@@ -171,7 +172,7 @@ class PoolItem(Reader):
             _check_tls(change, pool.protocol, named, {name: getattr(pool, name) for name in _COLUMNS})
             change.update(pool, named)
             confirm(pool)
-            for listener in pool.listeners:
+            for listener in users(session, pool):
                 check_cookies(listener.protocol, pool)
             change.touch_users(pool)
             session.flush()

@@ -22,7 +22,7 @@ from lictor.api.views import LOAD_BALANCERS, Document, View
 from lictor.drivers.network.base import Networking
 from lictor.drivers.secrets.base import Secrets
 from lictor.model import Child, LoadBalancer, Pool, changes, new_id
-from lictor.model.queries import replace_tags
+from lictor.model.queries import replace_tags, users
 from lictor.model.statuses import Provisioning
 from lictor.model.store import Store
 
@@ -97,7 +97,7 @@ class Change:
 
     def touch_users(self, pool: Pool) -> None:
         """A pool changed, or something below it: that is a change to its listeners too (reference, 3.2)."""
-        changes.mark_updated(self.load_balancer, pool, *pool.listeners)
+        changes.mark_updated(self.load_balancer, pool, *users(self.session, pool))
 
     def check_project(self, project_id: str | None) -> None:
         """Children belong to the project of their load balancer. Raises 400 if a request says otherwise."""

@@ -15,6 +15,8 @@ from lictor.api.events import EVENTS, LoadBalancerEvents
 from lictor.api.failover import LoadBalancerFailover
 from lictor.api.forms import FULL_LOAD_BALANCER
 from lictor.api.healthmonitors import MonitorCollection, MonitorItem
+from lictor.api.l7policies import PolicyCollection, PolicyItem
+from lictor.api.l7rules import RuleCollection, RuleItem
 from lictor.api.listeners import ListenerCollection, ListenerItem, ListenerStats
 from lictor.api.loadbalancers import LoadBalancerCollection, LoadBalancerItem, LoadBalancerStats, LoadBalancerStatus
 from lictor.api.members import MemberCollection, MemberItem
@@ -42,6 +44,10 @@ from lictor.api.providers import (
     ProviderItem,
 )
 from lictor.api.requests import (
+    L7PolicyPost,
+    L7PolicyPut,
+    L7RulePost,
+    L7RulePut,
     ListenerPost,
     ListenerPut,
     LoadBalancerPost,
@@ -55,7 +61,7 @@ from lictor.api.requests import (
     PoolPut,
 )
 from lictor.api.resource import Api
-from lictor.api.views import LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
+from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
 
 VERSIONS: Final = ("/v2.0", "/v2")
 """Two names of one tree; the first is the one that documents name."""
@@ -104,6 +110,7 @@ def _catalogue(path: str, kind: catalogue.Kind) -> tuple[Route, Route]:
 
 _PROVIDER = "/providers/{provider}"
 _BALANCER, _LISTENER, _POOL = "/loadbalancers/{load_balancer_id}", "/listeners/{listener_id}", "/pools/{pool_id}"
+_POLICY = "/l7policies/{l7policy_id}"
 
 LBAAS: Final = (
     Route(
@@ -155,6 +162,22 @@ LBAAS: Final = (
         MonitorItem,
         get=shows(MONITORS),
         put=updates(MONITORS, MonitorPut, MonitorPost),
+        delete=deletes(),
+    ),
+    Route("/l7policies", PolicyCollection, get=lists(L7POLICIES), post=creates(L7POLICIES, L7PolicyPost)),
+    Route(
+        _POLICY,
+        PolicyItem,
+        get=shows(L7POLICIES),
+        put=updates(L7POLICIES, L7PolicyPut, L7PolicyPost),
+        delete=deletes(),
+    ),
+    Route(f"{_POLICY}/rules", RuleCollection, get=lists(L7RULES, 404), post=creates(L7RULES, L7RulePost)),
+    Route(
+        f"{_POLICY}/rules/{{rule_id}}",
+        RuleItem,
+        get=shows(L7RULES),
+        put=updates(L7RULES, L7RulePut, L7RulePost),
         delete=deletes(),
     ),
     *_catalogue("/flavors", flavors.KIND),

@@ -71,6 +71,7 @@ def _pools_used(session: Session, load_balancer_id: str) -> dict[str, list[str |
     """By listener, the pools that its L7 policies send requests to."""
     query = select(L7Policy.listener_id, L7Policy.redirect_pool_id).order_by(L7Policy.position)
     found: dict[str, list[str | None]] = defaultdict(list)
-    for listener_id, pool_id in session.execute(query.where(L7Policy.load_balancer_id == load_balancer_id)):
+    there = (L7Policy.load_balancer_id == load_balancer_id, L7Policy.provisioning_status != Provisioning.PENDING_DELETE)
+    for listener_id, pool_id in session.execute(query.where(*there)):
         found[listener_id].append(pool_id)
     return found

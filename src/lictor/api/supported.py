@@ -10,12 +10,14 @@ from typing import Any, Final
 from oslo_config import cfg
 
 from lictor.api import errors
+from lictor.model.l7rules import TARGETS
 
 NOT_YET_VALUES: Final[dict[str, dict[str, frozenset[str]]]] = {
     "listener": {"protocol": frozenset({"TERMINATED_HTTPS", "UDP", "SCTP", "PROMETHEUS"})},
     "pool": {"protocol": frozenset({"UDP", "SCTP"}), "lb_algorithm": frozenset({"SOURCE_IP_PORT"})},
     "healthmonitor": {"type": frozenset({"UDP-CONNECT", "SCTP"})},
     "flavor": {"loadbalancer_topology": frozenset({"ACTIVE_STANDBY"})},
+    "l7policy": {"action": frozenset(TARGETS)},
 }
 """Values that are refused, by kind of object and attribute."""
 

@@ -1,4 +1,4 @@
-"""What clients get: how the rows of each table are rendered (reference, 1.1 and 1.6 to 1.10).
+"""What clients get: how the rows of each table are rendered (reference, 1.1 and 1.6 to 1.11).
 
 Rows are read as plain columns, and what hangs on them with one statement for each kind, however many there are: a page
 of a thousand load balancers costs five statements.
@@ -23,6 +23,7 @@ from lictor.model import (
     FlavorProfile,
     HealthMonitor,
     L7Policy,
+    L7Rule,
     Listener,
     LoadBalancer,
     Member,
@@ -175,7 +176,7 @@ LOAD_BALANCERS = View(
 
 
 def _finish_listeners(session: Session, documents: list[Document]) -> None:
-    policies = ids_by_parent(session, L7Policy.listener_id, L7Policy.id, _ids(documents))
+    policies = ids_by_parent(session, L7Policy.listener_id, L7Policy.id, _ids(documents), L7Policy.position)
     for document in documents:
         document["l7policies"] = only_ids(policies.get(document["id"], []))
         _up(document)
@@ -207,10 +208,12 @@ LISTENERS = View(
 def _finish_pools(session: Session, documents: list[Document]) -> None:
     ids = _ids(documents)
     listeners = ids_by_parent(session, Listener.default_pool_id, Listener.id, ids)
+    redirecting = ids_by_parent(session, L7Policy.redirect_pool_id, L7Policy.listener_id, ids)
     members = ids_by_parent(session, Member.pool_id, Member.id, ids)
     monitors = ids_by_parent(session, HealthMonitor.pool_id, HealthMonitor.id, ids)
     for document in documents:
-        document["listeners"] = only_ids(listeners.get(document["id"], []))
+        users = [*listeners.get(document["id"], []), *redirecting.get(document["id"], [])]
+        document["listeners"] = only_ids(list(dict.fromkeys(users)))
         document["members"] = only_ids(members.get(document["id"], []))
         if document["id"] in monitors:
             document["healthmonitor_id"] = monitors[document["id"]][0]
@@ -224,7 +227,8 @@ def _persistence(stored: Document | None) -> Document | None:
 
 
 def _has_listener(value: str) -> ColumnElement[bool]:
-    return exists().where(Listener.default_pool_id == Pool.id, Listener.id == value)
+    redirects = exists().where(L7Policy.redirect_pool_id == Pool.id, L7Policy.listener_id == value)
+    return exists().where(Listener.default_pool_id == Pool.id, Listener.id == value) | redirects
 
 
 POOLS = View(
@@ -287,6 +291,48 @@ MONITORS = View(
         "load_balancer_id": lambda value: HealthMonitor.load_balancer_id == value,
     },
 )  # fmt: skip
+
+
+# --- L7 policies and rules -------------------------------------------------------------------------------------------
+
+
+def _finish_policies(session: Session, documents: list[Document]) -> None:
+    rules = ids_by_parent(session, L7Rule.l7policy_id, L7Rule.id, _ids(documents))
+    for document in documents:
+        document["rules"] = only_ids(rules.get(document["id"], []))
+
+
+L7POLICIES = View(
+    model=L7Policy,
+    single="l7policy",
+    plural="l7policies",
+    title="L7Policy",
+    rule="l7policy",
+    columns=columns_of(
+        L7Policy, "description", "listener_id", "action", "redirect_pool_id", "redirect_url", "redirect_prefix",
+        "redirect_http_code", "position",
+    ),
+    finish=_finish_policies,
+    shapes={"rules": list[Ref]},
+    filters={
+        "loadbalancer_id": lambda value: L7Policy.load_balancer_id == value,
+        "load_balancer_id": lambda value: L7Policy.load_balancer_id == value,
+    },
+)  # fmt: skip
+
+
+_RULE = columns_of(L7Rule, "type", "compare_type", "key", "value", "invert")
+
+L7RULES = View(
+    model=L7Rule,
+    single="rule",
+    plural="rules",
+    title="L7Rule",
+    rule="l7rule",
+    columns={name: column for name, column in _RULE.items() if name != "name"},
+    finish=no_more,
+    filters={"l7policy_id": lambda value: L7Rule.l7policy_id == value},
+)
 
 
 # --- what administrators offer ---------------------------------------------------------------------------------------

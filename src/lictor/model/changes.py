@@ -5,7 +5,7 @@ an UPDATE it also locks the row until COMMIT: whatever the API then checks and c
 change at the same time (on Galera the second committer is told to start over).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from sqlalchemy import case, select, update
@@ -83,14 +83,19 @@ def mark_created(load_balancer: LoadBalancer, *children: Child) -> None:
 
 def mark_updated(load_balancer: LoadBalancer, *children: Child) -> None:
     """Rows that this write changed, or whose child it changed, become PENDING_UPDATE; a row being created stays so."""
-    for child in children:
+    for child in _staying(children):
         child.generation = load_balancer.generation
-        if child.provisioning_status not in (Provisioning.PENDING_CREATE, Provisioning.PENDING_DELETE):
+        if child.provisioning_status != Provisioning.PENDING_CREATE:
             child.provisioning_status = Provisioning.PENDING_UPDATE
 
 
 def mark_deleted(load_balancer: LoadBalancer, *children: Child) -> None:
     """Rows become PENDING_DELETE: they are out of the configuration from the next delivery, and gone after it."""
-    for child in children:
+    for child in _staying(children):
         child.generation = load_balancer.generation
         child.provisioning_status = Provisioning.PENDING_DELETE
+
+
+def _staying(children: Iterable[Child]) -> list[Child]:
+    """Without those that go already: if they got a younger generation, what they refer to could go before them."""
+    return [child for child in children if child.provisioning_status != Provisioning.PENDING_DELETE]

@@ -9,8 +9,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from lictor.model.amphora import Amphora, ListenerStatistics
 from lictor.model.l7 import L7Policy, L7Rule
 from lictor.model.listener import Listener
+from lictor.model.pool import Pool
 from lictor.model.resource import Child
-from lictor.model.statuses import AmphoraStatus
+from lictor.model.statuses import AmphoraStatus, Provisioning
 from lictor.model.tag import Tag
 
 _CHUNK = 1000  # Bound values in one statement: SQLite takes 32,766, others no more than that either.
@@ -23,15 +24,31 @@ def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def ids_by_parent(
-    session: Session, parent: InstrumentedAttribute[Any], child: InstrumentedAttribute[Any], parents: Sequence[str]
+    session: Session,
+    parent: InstrumentedAttribute[Any],
+    child: InstrumentedAttribute[Any],
+    parents: Sequence[str],
+    order: InstrumentedAttribute[Any] | None = None,
 ) -> dict[str, list[str]]:
-    """The ids of the rows that hang on each of ``parents``, oldest first."""
+    """The ids of the rows that hang on each of ``parents``: by ``order``, or oldest first."""
+    first = parent.class_.created_at if order is None else order
     found: dict[str, list[str]] = {}
     for chunk in chunks(parents):
-        query = select(parent, child).where(parent.in_(chunk)).order_by(parent.class_.created_at, child)
+        query = select(parent, child).where(parent.in_(chunk)).order_by(first, child)
         for parent_id, child_id in session.execute(query):
             found.setdefault(parent_id, []).append(child_id)
     return found
+
+
+def users(session: Session, pool: Pool) -> list[Listener]:
+    """The listeners that send requests to a pool: all of them, or those that an L7 policy chooses."""
+    mine = select(L7Policy.listener_id).where(L7Policy.load_balancer_id == pool.load_balancer_id)
+    redirecting = mine.where(
+        L7Policy.redirect_pool_id == pool.id, L7Policy.provisioning_status != Provisioning.PENDING_DELETE
+    )
+    query = select(Listener).where(Listener.load_balancer_id == pool.load_balancer_id)
+    query = query.where((Listener.default_pool_id == pool.id) | Listener.id.in_(redirecting))
+    return list(session.scalars(query.order_by(Listener.created_at, Listener.id)))
 
 
 def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
@@ -62,13 +79,19 @@ def forget(session: Session, row: Child) -> None:
     either way.
     """
     if isinstance(row, Listener):
-        policies = select(L7Policy.id).where(L7Policy.listener_id == row.id)
-        session.execute(delete(L7Rule).where(L7Rule.l7policy_id.in_(policies)))
-        session.execute(delete(L7Policy).where(L7Policy.listener_id == row.id))
+        _forget_policies(session, row)
         session.execute(delete(ListenerStatistics).where(ListenerStatistics.listener_id == row.id))
     session.execute(delete(Tag).where(Tag.resource_id == row.id))
     session.delete(row)
     session.flush()
+
+
+def _forget_policies(session: Session, listener: Listener) -> None:
+    policies = select(L7Policy.id).where(L7Policy.listener_id == listener.id)
+    for gone in (select(L7Rule.id).where(L7Rule.l7policy_id.in_(policies)), policies):
+        session.execute(delete(Tag).where(Tag.resource_id.in_(gone)))
+    session.execute(delete(L7Rule).where(L7Rule.l7policy_id.in_(policies)))
+    session.execute(delete(L7Policy).where(L7Policy.listener_id == listener.id))
 
 
 def statistics(session: Session, column: InstrumentedAttribute[str], row_id: str) -> dict[str, int]:

@@ -36,6 +36,11 @@ def _prepare(path: pathlib.Path) -> None:
         path.write_bytes(_empty_database())
 
 
+def singular(plural: str) -> str:
+    """The envelope of one of them."""
+    return f"{plural.removesuffix('ies')}y" if plural.endswith("ies") else plural.removesuffix("s")
+
+
 class World:
     """The API, its database, and what it told the loop."""
 
@@ -77,13 +82,13 @@ class World:
 
     def create(self, kind: str, status: int = 201, path: str = "", **values: Any) -> Any:
         """POST one object; the object, or the sentence that refuses it."""
-        single = kind.rsplit("/", 1)[-1].removesuffix("s")
+        single = singular(kind.rsplit("/", 1)[-1])
         answer = self.call("POST", f"/{kind}", status, {single: values})
         return answer[single] if status == 201 else answer["faultstring"]
 
     def change(self, path: str, status: int = 200, **values: Any) -> Any:
         """PUT one object; the object, or the sentence that refuses it."""
-        single = path.strip("/").split("/")[-2].removesuffix("s")
+        single = singular(path.strip("/").split("/")[-2])
         answer = self.call("PUT", path, status, {single: values})
         return answer[single] if status == 200 else answer["faultstring"]
 
@@ -117,12 +122,19 @@ class World:
         path.write_bytes(content)
         return path.stem
 
+    def policy(self, listener: Any, **values: Any) -> Any:
+        return self.create("l7policies", **({"listener_id": listener["id"], "action": "REJECT"} | values))
+
+    def rule(self, policy: Any, **values: Any) -> Any:
+        wanted = {"type": "PATH", "compare_type": "STARTS_WITH", "value": "/x"}
+        return self.create(f"l7policies/{policy['id']}/rules", **(wanted | values))
+
     def settle(self) -> None:
         """What the loop does when all is applied, as far as the API can see it."""
-        from lictor.model import HealthMonitor, Listener, Member, Pool, Tag
+        from lictor.model import CHILDREN, Tag
 
         with self.store.engine.connect().execution_options(lictor_write=True) as connection:
-            for table in (Member, HealthMonitor, Listener, Pool):
+            for table in CHILDREN:
                 gone = select(table.id).where(table.provisioning_status == "PENDING_DELETE")
                 connection.execute(Tag.__table__.delete().where(Tag.resource_id.in_(gone)))
                 connection.execute(table.__table__.delete().where(table.provisioning_status == "PENDING_DELETE"))

@@ -1,0 +1,140 @@
+"""L7 rules: ``/l7policies/{l7policy}/rules`` (reference, 1.11)."""
+
+from typing import Any
+
+import falcon
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lictor.api import errors
+from lictor.api.context import context_of
+from lictor.api.fields import changes
+from lictor.api.requests import L7RuleInGraph, L7RulePost, L7RulePut
+from lictor.api.resource import Change, Reader, begin_at, rule
+from lictor.api.views import L7POLICIES, L7RULES, Document
+from lictor.model import L7Policy, L7Rule
+from lictor.model.changes import mark_deleted, mark_updated
+from lictor.model.l7rules import MOST_RULES, WITH_KEY, Invalid, check_rule
+from lictor.model.statuses import Provisioning
+
+_COLUMNS = ("type", "compare_type", "key", "value", "invert", "admin_state_up")
+_COMPARED = ("type", "compare_type", "key", "value")
+
+
+def create(change: Change, policy: L7Policy, wanted: list[L7RuleInGraph]) -> list[L7Rule]:
+    """Add rules to a policy. Raises 400 and 409."""
+    _make_room(change, policy, len(wanted))
+    return [_add(change, policy, each) for each in wanted]
+
+
+def _make_room(change: Change, policy: L7Policy, more: int) -> None:
+    there = select(func.count()).where(
+        L7Rule.l7policy_id == policy.id, L7Rule.provisioning_status != Provisioning.PENDING_DELETE
+    )
+    if (change.session.scalar(there) or 0) + more > MOST_RULES:
+        raise errors.conflict(f"Too many rules on L7 policy {policy.id}: it can have {MOST_RULES}.")
+
+
+def _add(change: Change, policy: L7Policy, wanted: L7RuleInGraph) -> L7Rule:
+    change.check_project(wanted.project_id)
+    values = {name: getattr(wanted, name) for name in _COLUMNS}
+    _check(values)
+    added = L7Rule(l7policy_id=policy.id, **values)
+    change.add(added, wanted.tags)
+    return added
+
+
+def _update(changed: L7Rule, values: dict[str, Any]) -> dict[str, Any]:
+    """The columns to change; a key that the new type has no use for goes."""
+    if values.get("type", changed.type) not in WITH_KEY:
+        values = {"key": None} | values
+    _check({name: getattr(changed, name) for name in _COMPARED} | values)
+    return dict(values)
+
+
+def _check(values: dict[str, Any]) -> None:
+    try:
+        check_rule(values["type"], values["compare_type"], values["key"], values["value"])
+    except Invalid as error:
+        raise errors.bad_request(f"Error parsing L7Rule: {error}") from None
+
+
+def _touch(change: Change, policy: L7Policy) -> None:
+    """A change to a rule is one to its policy and its listener too (reference, 3.2)."""
+    mark_updated(change.load_balancer, policy, policy.listener)
+
+
+class RuleCollection(Reader):
+    """``/l7policies/{l7policy_id}/rules``."""
+
+    view = L7RULES
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str) -> None:
+        """List."""
+        l7policy_id = L7POLICIES.identify(l7policy_id)
+        with self.api.store.read() as session:
+            project_id = session.scalar(select(L7Policy.project_id).where(L7Policy.id == l7policy_id))
+        if project_id is None:
+            raise L7POLICIES.not_found(l7policy_id)
+        self.list(req, resp, L7Rule.l7policy_id == l7policy_id, project_id=project_id)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str) -> None:
+        """Create."""
+        l7policy_id, context = L7POLICIES.identify(l7policy_id), context_of(req)
+        wanted = self.api.parse(req, "rule_", "rule", L7RulePost)
+
+        def work(session: Session) -> Document:
+            change, policy = begin_at(
+                self.api, session, context, rule(L7RULES, "post"), L7POLICIES, L7Policy, l7policy_id
+            )
+            (added,) = create(change, policy, [wanted])
+            _touch(change, policy)
+            session.flush()
+            return L7RULES.show(session, added.id)
+
+        self.respond(resp, self.api.write(work), falcon.HTTP_201)
+
+
+class RuleItem(Reader):
+    """``/l7policies/{l7policy_id}/rules/{rule_id}``."""
+
+    view = L7RULES
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str, rule_id: str) -> None:
+        """Show."""
+        self._check_path(l7policy_id, rule_id)
+        self.show(req, resp, rule_id)
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str, rule_id: str) -> None:
+        """Change."""
+        rule_id, context = self._check_path(l7policy_id, rule_id), context_of(req)
+        values = changes(self.api.parse(req, "l7rule_", "rule", L7RulePut), L7RulePost, {})
+
+        def work(session: Session) -> Document:
+            change, changed = begin_at(self.api, session, context, rule(L7RULES, "put"), L7RULES, L7Rule, rule_id)
+            change.update(changed, _update(changed, values))
+            _touch(change, changed.l7policy)
+            session.flush()
+            return L7RULES.show(session, rule_id)
+
+        self.respond(resp, self.api.write(work))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str, rule_id: str) -> None:
+        """Delete."""
+        rule_id, context = self._check_path(l7policy_id, rule_id), context_of(req)
+
+        def work(session: Session) -> None:
+            change, gone = begin_at(self.api, session, context, rule(L7RULES, "delete"), L7RULES, L7Rule, rule_id)
+            mark_deleted(change.load_balancer, gone)
+            _touch(change, gone.l7policy)
+
+        self.api.write(work)
+        resp.status = falcon.HTTP_204
+
+    def _check_path(self, l7policy_id: str, rule_id: str) -> str:
+        l7policy_id, rule_id = L7POLICIES.identify(l7policy_id), L7RULES.identify(rule_id)
+        found = select(func.count()).where(L7Rule.id == rule_id, L7Rule.l7policy_id == l7policy_id)
+        with self.api.store.read() as session:
+            if not session.scalar(found):
+                raise L7RULES.not_found(rule_id)
+        return rule_id
