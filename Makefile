@@ -30,6 +30,16 @@ $(READY): pyproject.toml | $(if $(filter 0,$(shell id -u)),packages)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,clients]'
 	@touch $@
 
+# Keystone and tempest require versions of their own, of what the clients require too. Only tests run them.
+KEYSTONE := .venv-keystone/.ready
+TEMPEST := .venv-tempest/.ready
+$(KEYSTONE): WANTED := keystone cheroot
+$(TEMPEST): WANTED := tempest octavia-tempest-plugin
+$(KEYSTONE) $(TEMPEST): | $(if $(filter 0,$(shell id -u)),packages)
+	$(@D)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(WANTED)
+	@touch $@
+
 .PHONY: setup
 setup: packages $(READY) ## Debian packages (root) and the virtual environment .venv
 
@@ -72,5 +82,5 @@ bench-%: root $(READY) ## runs tests/bench/NAME.py in a sealed laboratory
 
 .PHONY: clean
 clean: ## removes what was made here: caches and the virtual environment
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) .venv-* build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
 	find src tests demo -name __pycache__ -type d -prune -exec rm -rf {} +
