@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SEALED := tests/lab/sealed
 # Suites that need root, each in a sealed laboratory of its own; folders without a test file are passed over.
 LAB_SUITES := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /test_*.py,\
-    tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/conformance)))))
+    tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/conformance tests/keystone_lab)))))
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -59,7 +59,7 @@ root:
 	@[ "$$(id -u)" = 0 ] || { echo "needs root: the amphorae of tests and demo are network namespaces" >&2; exit 1; }
 
 .PHONY: lab
-lab: root $(READY) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
+lab: root $(READY) $(KEYSTONE) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
 	@failed=(); \
 	for suite in $(LAB_SUITES); do \
 	    echo "== $$suite"; \

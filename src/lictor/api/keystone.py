@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 from keystoneauth1.exceptions import ClientException
 from keystonemiddleware import auth_token
+from keystonemiddleware.opts import list_auth_token_opts
 from oslo_config import cfg
 
 from lictor import config
@@ -19,6 +20,16 @@ LOG = logging.getLogger(__name__)
 _GROUP = "keystone_authtoken"
 _PASSED = "lictor.authenticated"
 _UNREACHABLE = "Keystone cannot be asked at the moment whether the token is good. Please try again later."
+
+_DEFAULTS = {
+    # Else any token at all vouches for one that has expired.
+    "service_token_roles_required": True,
+    # Nobody here reads it, and it is most of what Keystone would answer.
+    "include_service_catalog": False,
+    # Else a Keystone that hangs holds a thread for good, and one that is down for several seconds.
+    "http_connect_timeout": 10,
+    "http_request_max_retries": 1,
+}
 
 _OTHERS = {
     "system_scope": "HTTP_OPENSTACK_SYSTEM_SCOPE",
@@ -68,6 +79,7 @@ class Keystone:
 
     def __init__(self, conf: cfg.ConfigOpts, policies: Policies) -> None:
         """Raises ``config.Misconfigured`` if ``[keystone_authtoken]`` cannot work."""
+        _register(conf)
         try:
             self._guard = auth_token.AuthProtocol(_pass, {"oslo_config_config": conf, "oslo_config_project": "lictor"})
         except (ClientException, cfg.Error) as error:
@@ -118,6 +130,14 @@ def _pass(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterab
 
 def _words(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+def _register(conf: cfg.ConfigOpts) -> None:
+    """auth_token's options, with defaults of our own where its own are those of another time."""
+    for group, options in list_auth_token_opts():
+        conf.register_opts(options, group=group)
+    for name, value in _DEFAULTS.items():
+        conf.set_default(name, value, group=_GROUP)
 
 
 def _check(conf: cfg.ConfigOpts) -> None:

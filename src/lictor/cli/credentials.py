@@ -21,11 +21,19 @@ _OTHERS = (
     "OS_LOAD_BALANCER_ENDPOINT_OVERRIDE OS_NETWORK_ENDPOINT_OVERRIDE OS_USERNAME OS_PASSWORD"
 )
 
+_KEYSTONES = """\
+# Callers have tokens of Keystone: source the openrc that your cloud gave you.
+# In its catalogue, the endpoint of the service of type load-balancer has to lead to {endpoint}
+"""
+
 
 def write(conf: cfg.ConfigOpts) -> pathlib.Path:
     """See that callers can prove who they are, and write the openrc; a known password stays. Returns its path."""
     path = config.state_dir(conf) / "openrc"
-    write_private(path, openrc(conf, _exports(conf, path)))
+    if conf.api_settings.auth_strategy == "keystone":
+        write_private(path, _KEYSTONES.format(endpoint=endpoint(conf)))
+    else:
+        write_private(path, openrc(conf, _exports(conf, path)))
     return path
 
 
@@ -65,7 +73,8 @@ def _password(users: pathlib.Path, path: pathlib.Path) -> str:
     password = secrets.token_urlsafe(24)
     others = [line for line in lines if line not in own]
 
-    mine = f"{USER}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=10)).decode()}"
+    further = own[0].split(":")[2:] if own else []  # project and roles, if the operator wrote them
+    mine = ":".join([USER, bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=10)).decode(), *further])
     write_private(users, "\n".join([mine, *others]) + "\n")
     return password
 

@@ -2,6 +2,7 @@
 
 import http.server
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -205,6 +206,17 @@ def test_old_roles_cause_no_warnings(tmp_path: pathlib.Path, caplog) -> None:
         world = with_balancers(Guarded(tmp_path), caller("load-balancer_admin"))
     assert allowed(world, caller("load-balancer_member")) == "rw"
     assert not [record for record in caplog.records if "deprecated" in record.getMessage()]
+
+
+def test_the_example_of_the_operator_guide_does_what_it_says(tmp_path: pathlib.Path) -> None:
+    guide = (pathlib.Path(__file__).parents[3] / "docs/operator.md").read_text()
+    example = re.findall(r"^    ((?:# .*fail their|\"os_load).*)$", guide, re.MULTILINE)
+    assert len(example) == 3
+    world = with_balancers(governed(tmp_path, "\n".join(example)), caller("admin"))
+    own = world.get("/loadbalancers", headers=caller("member"))["loadbalancers"][0]["id"]
+    assert world.status("PUT", f"/loadbalancers/{own}/failover", caller("member")) == 202
+    assert world.status("PUT", f"/loadbalancers/{own}/failover", caller("reader")) == 403
+    assert world.status("DELETE", f"/loadbalancers/{own}", caller("admin")) == 403
 
 
 class PolicyServer:

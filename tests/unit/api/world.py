@@ -3,6 +3,7 @@
 import functools
 import pathlib
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import falcon.testing
@@ -44,9 +45,9 @@ def singular(plural: str) -> str:
 class World:
     """The API, its database, and what it told the loop."""
 
-    def __init__(self, directory: pathlib.Path, **overrides: object) -> None:
+    def __init__(self, directory: pathlib.Path, files: Sequence[str] = (), **overrides: object) -> None:
         settings = {"api_settings__auth_strategy": "noauth"} | overrides
-        self.conf = config.load(lictor__state_dir=str(directory), **settings)
+        self.conf = config.load(list(files), lictor__state_dir=str(directory), **settings)
         _prepare(directory / "lictor.db")
         self.store = Store(config.database_url(self.conf))
         self.networking = self._connect()

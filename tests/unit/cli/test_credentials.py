@@ -64,6 +64,23 @@ def test_a_lost_openrc_gets_a_new_password_and_other_users_keep_theirs(tmp_path)
     assert names == ["admin", "alice"]
 
 
+def test_project_and_roles_of_the_generated_user_are_the_operators_to_set(tmp_path):
+    first = sourced(credentials.write(conf(tmp_path)))
+    users = tmp_path / "htpasswd"
+    users.write_text(users.read_text().strip() + ":alpha:admin\n")
+    assert sourced(credentials.write(conf(tmp_path)))["OS_PASSWORD"] == first["OS_PASSWORD"]
+    (tmp_path / "openrc").unlink()
+    assert sourced(credentials.write(conf(tmp_path)))["OS_PASSWORD"] != first["OS_PASSWORD"]
+    assert users.read_text().strip().endswith(":alpha:admin")
+
+
+def test_with_keystone_there_is_no_password_and_a_cloud_that_was_sourced_before_stays(tmp_path):
+    path = credentials.write(conf(tmp_path, api_settings__auth_strategy="keystone"))
+    assert sourced(path, OS_AUTH_URL="http://keystone") == {"OS_AUTH_URL": "http://keystone"}
+    assert "http://127.0.0.1:9876" in path.read_text()
+    assert not (tmp_path / "htpasswd").exists()
+
+
 def test_without_authentication_there_is_no_password(tmp_path):
     variables = sourced(credentials.write(conf(tmp_path, api_settings__auth_strategy="noauth")))
     assert variables == {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": "http://127.0.0.1:9876"}
