@@ -67,6 +67,10 @@ lab: root $(READY) $(KEYSTONE) ## tests that need root: real haproxy, real ampho
 	done; \
 	if [ $${#failed[@]} != 0 ]; then echo "failed: $${failed[*]}" >&2; exit 1; fi
 
+.PHONY: conformance-tempest
+conformance-tempest: root $(READY) $(KEYSTONE) $(TEMPEST) ## upstream's API suite against Lictor with a real Keystone
+	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest </dev/null
+
 .PHONY: test
 test: packages ## everything: lint, unit, lab
 	@$(MAKE) --no-print-directory lint

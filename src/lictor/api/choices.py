@@ -93,5 +93,5 @@ def _zone_provider(session: Session, name: str | None) -> str | None:
 
 
 def _check_provider(api: Api, provider: Provider, title: str, key: str | None, name: str | None) -> None:
-    if name is not None and resolve(api.conf, name).name != provider.name:
+    if name is not None and resolve(api.conf, name).driver != provider.driver:
         raise errors.bad_request(f"{title} '{key}' is not compatible with provider '{provider.name}'")

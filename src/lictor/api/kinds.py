@@ -38,6 +38,15 @@ def parse_address(value: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+def check_address(value: str) -> str:
+    """An address as it was written: clients of Octavia get theirs back unchanged. Raises ValueError.
+
+    To be compared only after ``parse_address``. One in IPv6's clothes is undressed all the same.
+    """
+    plain = parse_address(value)
+    return value if (":" in value) == (":" in plain) else plain
+
+
 def parse_cidr(value: str) -> str:
     """A range of addresses with its host bits zeroed. Raises ValueError."""
     return str(ipaddress.ip_network(value, strict=False))
@@ -97,6 +106,9 @@ Tag = Annotated[str, _plain("a tag of at most 255 characters", 255)]
 Uuid = Annotated[str, Meta(description="a UUID", extra={"parse": parse_uuid}, extra_json_schema={"format": "uuid"})]
 Address = Annotated[
     str, Meta(description="an IPv4 or IPv6 address", extra={"parse": parse_address}, extra_json_schema=_IP)
+]
+AddressAsWritten = Annotated[
+    str, Meta(description="an IPv4 or IPv6 address", extra={"parse": check_address}, extra_json_schema=_IP)
 ]
 Cidr = Annotated[
     str,

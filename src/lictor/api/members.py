@@ -29,7 +29,7 @@ _COLUMNS = (
 
 Asked = MemberInGraph | MemberInBatch
 Key = tuple[str, int]
-"""Address and port: one member of a pool has each."""
+"""Address in its canonical spelling, and port: one member of a pool has each."""
 
 
 def check_outside(api: Api, members: Iterable[Asked]) -> None:
@@ -47,7 +47,9 @@ def check_outside(api: Api, members: Iterable[Asked]) -> None:
 
 def check_reserved(api: Api, option: str, address: str | None) -> None:
     """Raises 400 for an address that no member may have, such as that of the cloud's metadata service."""
-    if address is not None and address in [parse_address(each) for each in api.conf.networking.reserved_ips]:
+    if address is not None and parse_address(address) in [
+        parse_address(each) for each in api.conf.networking.reserved_ips
+    ]:
         raise errors.invalid_option(address, option)
 
 
@@ -69,12 +71,26 @@ def create(change: Change, pool: Pool, wanted: Asked, taken: dict[Key, Member], 
 
 
 def _key(member: Asked | Member) -> Key:
-    return member.address, member.protocol_port
+    return parse_address(member.address), member.protocol_port
+
+
+def _in_the_way(session: Session, pool: Pool, wanted: MemberPost) -> dict[Key, Member]:
+    """The member that has this address and port, if there is one; IPv6 addresses can be written in many ways."""
+    there = select(Member.id, Member.address).where(
+        Member.pool_id == pool.id,
+        Member.protocol_port == wanted.protocol_port,
+        Member.address.contains(":") if ":" in wanted.address else Member.address == wanted.address,
+    )
+    key = _key(wanted)
+    for member_id, address in session.execute(there):
+        if parse_address(address) == key[0]:
+            return {key: session.get_one(Member, member_id)}
+    return {}
 
 
 def _check_no_loop(change: Change, address: str) -> None:
     vips = [change.load_balancer.vip_address, *(vip.ip_address for vip in change.load_balancer.additional_vips)]
-    if address in vips:
+    if parse_address(address) in vips:
         raise errors.validation(f"Member address {address} is the VIP of its own load balancer, which would be a loop.")
 
 
@@ -124,8 +140,7 @@ class MemberCollection(Reader):
 
         def work(session: Session) -> Document:
             change, pool = begin_at(self.api, session, context, rule(MEMBERS, "post"), POOLS, Pool, pool_id)
-            there = select(Member).where(Member.pool_id == pool.id, Member.address == wanted.address)
-            member = create(change, pool, wanted, {_key(row): row for row in session.scalars(there)})
+            member = create(change, pool, wanted, _in_the_way(session, pool, wanted))
             change.touch_users(pool)
             session.flush()
             return MEMBERS.show(session, member.id)
@@ -189,6 +204,7 @@ def _refresh(change: Change, member: Member, wanted: MemberInBatch, old_tags: li
     if wanted.request_sriov and member.vnic_type != _vnic_type(change, wanted):
         raise errors.validation(f"request_sriov of member {member.id} cannot change once it is made.")
     asked = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not UNSET}
+    asked.pop("address", None)  # It is the same, however it is written now.
     values: dict[str, Any] = {name: value for name, value in asked.items() if getattr(member, name) != value}
     if wanted.tags is not UNSET and set(wanted.tags) != set(old_tags):
         values["tags"] = wanted.tags

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from lictor.api.fields import Wire
 from lictor.api.kinds import (
     Address,
+    AddressAsWritten,
     Alpn,
     Cidr,
     Ciphers,
@@ -61,14 +62,14 @@ HttpMethod = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS",
 class MemberInGraph(Wire):
     """A member inside a pool."""
 
-    address: Address
+    address: AddressAsWritten
     protocol_port: Port
     name: Name = ""
     admin_state_up: bool = True
     weight: Weight = 1
     backup: bool = False
     subnet_id: Uuid | None = None
-    monitor_address: Address | None = None
+    monitor_address: AddressAsWritten | None = None
     monitor_port: Port | None = None
     request_sriov: bool = False
     project_id: Project | None = None
@@ -85,14 +86,14 @@ class MemberInBatch(Wire):
     On a member that is there, what has a default in Octavia is set back to it when left out; the rest stays (1.9).
     """
 
-    address: Address
+    address: AddressAsWritten
     protocol_port: Port
     name: Name | UnsetType = UNSET
     admin_state_up: bool = True
     weight: Weight = 1
     backup: bool = False
     subnet_id: Uuid | UnsetType = UNSET
-    monitor_address: Address | None = None
+    monitor_address: AddressAsWritten | None = None
     monitor_port: Port | None = None
     request_sriov: bool = False
     project_id: Project | None = None
@@ -106,7 +107,7 @@ class MemberPut(Wire):
     admin_state_up: bool | UnsetType | None = UNSET
     weight: Weight | UnsetType | None = UNSET
     backup: bool | UnsetType | None = UNSET
-    monitor_address: Address | UnsetType | None = UNSET
+    monitor_address: AddressAsWritten | UnsetType | None = UNSET
     monitor_port: Port | UnsetType | None = UNSET
     tags: list[Tag] | UnsetType | None = UNSET
 

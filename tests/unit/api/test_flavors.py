@@ -189,7 +189,7 @@ def test_a_closed_flavor_is_for_nobody(world: World) -> None:
 def test_the_flavor_says_the_provider(tmp_path) -> None:
     world = World(tmp_path, api_settings__enabled_provider_drivers={"amphora": "", "octavia": "", "noop_driver": ""})
     idle, real = flavor(world, name="idle", provider="noop_driver")["id"], flavor(world, provider="octavia")["id"]
-    text = f"Flavor '{idle}' is not compatible with provider 'amphora'"
+    text = f"Flavor '{idle}' is not compatible with provider 'octavia'"
     assert refuse(world, 400, flavor_id=idle, provider="octavia") == text
     assert world.balancer(flavor_id=idle)["provider"] == "noop_driver"
     assert world.balancer(flavor_id=idle, provider="noop_driver")["provider"] == "noop_driver"

@@ -78,7 +78,7 @@ def test_address_and_port_are_one_members_only(world: World, pool: dict) -> None
     world.member(pool, "2001:db8::1")
     path = f"pools/{pool['id']}/members"
     text = world.create(path, 409, address="2001:DB8:0:0::1", protocol_port=80)
-    assert text == "Another member on this pool is already using ip 2001:db8::1 on protocol_port 80"
+    assert text == "Another member on this pool is already using ip 2001:DB8:0:0::1 on protocol_port 80"
     world.member(pool, "2001:db8::1", protocol_port=81)
     world.member(world.pool({"id": pool["loadbalancers"][0]["id"]}), "2001:db8::1")
 
@@ -176,3 +176,23 @@ def test_a_batch_with_a_mistake_changes_nothing(world: World, pool: dict) -> Non
 def test_sriov_ports_are_refused_as_the_flavor_does(world: World, pool: dict) -> None:
     text = world.create(f"pools/{pool['id']}/members", 400, address="10.0.0.1", protocol_port=1, request_sriov=True)
     assert text == "The load balancer flavor does not allow SR-IOV member ports."
+
+
+def test_an_ipv6_address_comes_back_as_it_was_written_and_is_compared_by_what_it_means(world):
+    pool = world.pool(world.balancer())
+    written = "2001:db8:0:0:0:0:0:1"
+    made = world.member(pool, written, monitor_address="2001:0DB8::2")
+    assert (made["address"], made["monitor_address"]) == (written, "2001:0DB8::2")
+    path = f"/pools/{pool['id']}/members"
+    assert [each["id"] for each in world.get(path, query_string=f"address={written}")["members"]] == [made["id"]]
+    same = {"address": "2001:db8::1", "protocol_port": 80, "weight": 7, "monitor_address": "2001:db8::2"}
+    world.call("PUT", path, 202, {"members": [same]})
+    (after,) = world.get(path)["members"]
+    assert (after["id"], after["address"], after["weight"]) == (made["id"], written, 7)
+
+
+def test_ipv4_in_ipv6s_clothes_is_undressed(world):
+    pool = world.pool(world.balancer())
+    assert world.member(pool, "::ffff:192.0.2.1")["address"] == "192.0.2.1"
+    path = f"pools/{pool['id']}/members"
+    assert "already using" in world.create(path, 409, address="192.0.2.1", protocol_port=80)

@@ -10,12 +10,10 @@ from lictor.drivers.providers.amphora import AmphoraProvider
 from lictor.drivers.providers.base import Provider
 from lictor.drivers.providers.noop import NoopProvider
 
-_AMPHORA: Final = AmphoraProvider()
-
 PROVIDERS: Final[dict[str, Provider]] = {
-    "amphora": _AMPHORA,
-    "amphorav2": _AMPHORA,
-    "octavia": _AMPHORA,
+    "amphora": AmphoraProvider("amphora"),
+    "amphorav2": AmphoraProvider("amphorav2"),
+    "octavia": AmphoraProvider("octavia"),
     "noop_driver": NoopProvider("noop_driver"),
     "noop_driver-alt": NoopProvider("noop_driver-alt"),
 }

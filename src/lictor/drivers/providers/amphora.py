@@ -55,9 +55,12 @@ AVAILABILITY_ZONE: Final[dict[str, Capability]] = {
 
 
 class AmphoraProvider:
-    """``amphora``, and its aliases."""
+    """``amphora``, under this or another name: a load balancer shows the one that its user chose."""
 
-    name, has_amphorae = "amphora", True
+    driver, has_amphorae = "amphora", True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def get_supported_flavor_metadata(self) -> dict[str, str]:
         """See ``Provider``."""

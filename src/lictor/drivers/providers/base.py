@@ -25,7 +25,11 @@ class Provider(Protocol):
 
     @property
     def name(self) -> str:
-        """The provider's own name."""
+        """The name that it was enabled under."""
+
+    @property
+    def driver(self) -> str:
+        """What does the work, by the same name for all of a provider's names."""
 
     @property
     def has_amphorae(self) -> bool:

@@ -15,7 +15,7 @@ class NoopProvider:
     has_amphorae = False
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = self.driver = name
 
     def get_supported_flavor_metadata(self) -> dict[str, str]:
         """See ``Provider``."""
