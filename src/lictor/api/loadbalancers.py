@@ -162,7 +162,7 @@ def _check_no_cidrs(session: Session, load_balancer: LoadBalancer, security_grou
     if load_balancer.vip_vnic_type != "normal":
         raise errors.validation("vip_sg_ids: no security group filters an SR-IOV VIP.")
     mine = select(Listener.id, Listener.allowed_cidrs).where(Listener.load_balancer_id == load_balancer.id)
-    for listener_id, cidrs in session.execute(mine):
+    for listener_id, cidrs in session.execute(mine.where(Listener.provisioning_status != Provisioning.PENDING_DELETE)):
         if cidrs:
             raise errors.validation(f"vip_sg_ids: listener {listener_id} has allowed_cidrs, which exclude each other.")
 

@@ -133,7 +133,7 @@ def _port(each: Port) -> Document:
         "id": each.id,
         "name": each.name,
         "network_id": each.network_id,
-        "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address}],
+        "fixed_ips": [{"subnet_id": ip.subnet_id, "ip_address": ip.ip_address} for ip in each.fixed_ips],
         "mac_address": each.mac_address,
         "device_id": each.device_id,
         "device_owner": each.device_owner,

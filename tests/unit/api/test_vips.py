@@ -260,6 +260,8 @@ def test_security_groups_and_allowed_cidrs_exclude_each_other(site: Site) -> Non
     assert "vip_sg_ids" in site.create("listeners", 400, **wanted)
     assert "vip_sg_ids" in site.change(f"/listeners/{plain['id']}", 400, allowed_cidrs=cidrs)
     other = site.balancer()
-    site.listener(other, allowed_cidrs=cidrs)
+    limited = site.listener(other, allowed_cidrs=cidrs)
     assert "allowed_cidrs" in site.change(f"/loadbalancers/{other['id']}", 400, vip_sg_ids=[GROUP])
     assert site.change(f"/loadbalancers/{other['id']}", vip_sg_ids=[])["vip_sg_ids"] == []
+    site.delete(f"/listeners/{limited['id']}")
+    assert site.change(f"/loadbalancers/{other['id']}", vip_sg_ids=[GROUP])["vip_sg_ids"] == [GROUP]
