@@ -155,11 +155,16 @@ class DesiredState(Frozen, frozen=True, kw_only=True):
 
 
 class Report(Frozen, frozen=True, kw_only=True):
-    """What an agent has applied and what runs. ``digest`` is empty when it holds no state (fresh, or rebooted)."""
+    """What an agent has applied and what runs. ``digest`` is empty when it holds no state (fresh, or rebooted).
+
+    ``sequence`` is the number that a heartbeat of this moment would have: one with a lower number looked at an older
+    state, however late it arrives.
+    """
 
     version: int = VERSION
     amphora_id: str
     boot_id: str
+    sequence: int = 0
     generation: int = 0
     epoch: int = 0
     digest: str = ""

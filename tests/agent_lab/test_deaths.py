@@ -191,6 +191,19 @@ def test_heartbeats_tell_statuses_and_counters_which_only_rise(amphora, webs, re
     assert again.sequence > after.sequence
 
 
+def test_what_is_numbered_after_a_delivery_has_seen_it(amphora, webs, receiver):
+    delivered = []
+    for number in range(20):
+        state = amphora.state([amphora.member(webs[number % 2])], target=[receiver.address])
+        delivered.append((amphora.deliver(state).sequence, state.generation))
+    beats = []
+    while not beats or beats[-1].generation < delivered[-1][1]:
+        beats.append(_beats(receiver))
+    assert len(beats) > 2
+    for beat in beats:
+        assert beat.generation >= max((done for at, done in delivered if at < beat.sequence), default=0)
+
+
 def _waiting(receiver):
     receiver.settimeout(0.05)
     try:

@@ -58,12 +58,11 @@ def test_thirty_writes_to_one_that_is_at_work_are_all_accepted_and_come_together
         assert lb.itself()["provisioning_status"] == "PENDING_UPDATE"
     assert [status for status, _ in answers] == [201] * 20 + [200] * 10
     lb.wait_active()
-    # A heartbeat that left before the delivery looks like drift, and has the same state delivered once more.
     eventually(lambda: watcher.applied[-1] == watcher.wanted, 10, "the last generation is applied")
     watcher.over.set()
     watcher.join()
     assert watcher.wanted >= 31
-    assert len(watcher.applied) <= 6, watcher.applied
+    assert len(watcher.applied) <= 5, watcher.applied
     assert len(lb.ids("listeners")) == 11
     assert len(deployment.call("GET", place)) == 11
     assert set(lb.answers()) == {"web1"}

@@ -12,6 +12,7 @@ from lictor.agent.command import inside, run
 from lictor.agent.errors import AgentError, Broken, CommandFailed, Fenced, Refused, log
 from lictor.agent.haproxy.keeper import Keeper
 from lictor.agent.haproxy.lines import server_lines
+from lictor.agent.moment import moment
 from lictor.agent.settings import Settings
 from lictor.agent.store import Store
 from lictor.agent.validate import validate
@@ -35,6 +36,7 @@ class Agent:
         return wire.Report(
             amphora_id=self._settings.amphora_id,
             boot_id=self.boot_id,
+            sequence=moment(),
             generation=state.generation if state else 0,
             epoch=state.epoch if state else 0,
             digest=state.digest() if state else "",

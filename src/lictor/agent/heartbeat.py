@@ -12,11 +12,10 @@ from lictor.agent.errors import log
 from lictor.agent.haproxy import statistics
 from lictor.agent.haproxy.lines import server_lines
 from lictor.agent.haproxy.runtime import RuntimeFailed
+from lictor.agent.moment import moment
 
 _LOOK = 1.0
 """Seconds between looks at HAProxy."""
-
-_UNNUMBERED = 0
 
 _ROOM = 64
 """Bytes that a part's numbers may add when they are stamped on it: it is measured without them."""
@@ -41,9 +40,11 @@ class Pulse:
         while True:
             pause = _LOOK
             try:
+                # Its number comes first: what is delivered while we look must not seem older than what we saw.
+                number = moment()
                 if state := self._agent.state:
                     # Looked at even if nobody is told: servers that are gone have to be swept.
-                    beat = self._look(state)
+                    beat = self._look(state, number)
                     if state.heartbeat:
                         self._tell_if_due(beat, state.heartbeat)
                         pause = min(_LOOK, state.heartbeat.interval)
@@ -59,7 +60,7 @@ class Pulse:
             self._told = _statuses(beat)
             self._sent = time.monotonic()
 
-    def _look(self, state: wire.DesiredState) -> wire.Heartbeat:
+    def _look(self, state: wire.DesiredState, number: int) -> wire.Heartbeat:
         known = server_lines(state.haproxy.config if state.haproxy else "")
         listeners: dict[str, wire.ListenerReport] = {}
         pools: dict[str, wire.PoolReport] = {}
@@ -75,8 +76,8 @@ class Pulse:
         return wire.Heartbeat(
             amphora_id=self._amphora_id,
             boot_id=self._agent.boot_id,
-            sequence=_UNNUMBERED,
-            beat=_UNNUMBERED,
+            sequence=number,
+            beat=number,
             generation=state.generation,
             digest=state.digest(),
             haproxy_running=running,
@@ -104,18 +105,11 @@ class Pulse:
 
     def _seal(self, beat: wire.Heartbeat, key: bytes) -> list[bytes]:
         parts = split(beat, key)
-        number = self._next()
-        datagrams = []
-        for index, part in enumerate(parts):
-            sequence = number if index == 0 else self._next()
-            datagrams.append(wire.seal(stamp(part, number, sequence, index, len(parts)), key))
-        return datagrams
-
-    def _next(self) -> int:
-        """Rises over restarts of the agent without anything written down: microseconds since the kernel's boot."""
-        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
-        self._sequence = max(self._sequence + 1, now)
-        return self._sequence
+        first = max(self._sequence + 1, beat.sequence)
+        self._sequence = first + len(parts) - 1
+        return [
+            wire.seal(stamp(part, first, first + index, index, len(parts)), key) for index, part in enumerate(parts)
+        ]
 
 
 def split(beat: wire.Heartbeat, key: bytes) -> list[wire.Heartbeat]:
@@ -157,9 +151,9 @@ def _pick(beat: wire.Heartbeat, items: list[Item]) -> wire.Heartbeat:
 
 
 def _statuses(beat: wire.Heartbeat) -> wire.Heartbeat:
-    """The beat without its figures: what is worth telling at once."""
+    """The beat without its numbers and figures: what is worth telling at once."""
     bare = {name: wire.ListenerReport(status=report.status) for name, report in beat.listeners.items()}
-    return replace(beat, listeners=bare)
+    return replace(beat, sequence=0, beat=0, listeners=bare)
 
 
 def _send(datagrams: list[bytes], address: str) -> None:

@@ -87,7 +87,7 @@ def _send(task: Task, amphora: Amphora, state: DesiredState) -> Report:
 
 
 def _record(task: Task, amphora: Amphora, report: Report) -> None:
-    """From now on heartbeats of this boot count, and one that shows another digest is drift."""
+    """From now on heartbeats of this boot count that are younger than the report; another digest in one is drift."""
 
     def transaction(session: Session) -> None:
         health = session.get(AmphoraHealth, amphora.id)
@@ -96,6 +96,7 @@ def _record(task: Task, amphora: Amphora, report: Report) -> None:
             session.add(health)
         if health.boot_id != report.boot_id:
             health.boot_id, health.sequence = report.boot_id, 0
+        health.sequence = max(health.sequence, report.sequence)
         health.digest = report.digest
         _allocate(session, amphora)
 

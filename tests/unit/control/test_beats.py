@@ -2,12 +2,13 @@
 
 import pytest
 
-from lictor.control import beats
+from lictor.control import beats, delivery
+from lictor.control.provision import amphorae
 from lictor.model import AmphoraHealth, Listener, ListenerStatistics, LoadBalancer
-from lictor.wire import Heartbeat, ListenerReport, PoolReport
+from lictor.wire import Heartbeat, ListenerReport, PoolReport, Report
 from lictor.wire import ListenerStatistics as Counters
 
-from .conftest import row
+from .conftest import begin_task, row
 
 AMPHORA = "lb-amphora"
 
@@ -56,6 +57,15 @@ def test_a_heartbeat_of_an_unknown_boot_counts_for_nothing_but_a_look(store, hea
 
 def test_a_heartbeat_of_another_state_than_the_delivered_asks_for_a_look(store, health):
     assert write(store, beat(1, digest="something else")) == {"lb"}
+
+
+def test_a_heartbeat_that_left_before_the_delivery_is_no_drift_however_late_it_comes(store, conf, load_balancer):
+    task = begin_task(store, conf)
+    (amphora,) = amphorae(task)
+    delivery._record(task, amphora, Report(amphora_id=AMPHORA, boot_id="boot", sequence=1000, digest="new"))
+    assert write(store, beat(999, digest="old")) == set()
+    assert write(store, beat(1001, digest="new")) == set()
+    assert write(store, beat(1002, digest="old")) == {"lb"}
 
 
 def test_a_heartbeat_from_nowhere_is_ignored(store, health):
