@@ -17,6 +17,9 @@ STRONG_CIPHERS = (
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305"
 )
+LONGEST_TIMEOUT = 24 * 86_400_000
+"""Milliseconds, as listeners may have them."""
+
 TLS_VERSIONS = ["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 _versions = types.String(choices=TLS_VERSIONS)
 _alpn = types.String(choices=["h2", "http/1.1", "http/1.0"])
@@ -117,10 +120,22 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.FloatOpt("connection_timeout", default=20.0, help="Seconds to wait for a booting agent's first answer."),
         cfg.FloatOpt("rest_request_conn_timeout", default=5.0, help="Seconds for a connection to an agent."),
         cfg.FloatOpt("rest_request_read_timeout", default=30.0, help="Seconds for an agent's answer."),
-        cfg.IntOpt("timeout_client_data", default=50000, help="Milliseconds; default of listeners."),
-        cfg.IntOpt("timeout_member_connect", default=5000, help="Milliseconds; default of listeners."),
-        cfg.IntOpt("timeout_member_data", default=50000, help="Milliseconds; default of listeners."),
-        cfg.IntOpt("timeout_tcp_inspect", default=0, help="Milliseconds; default of listeners."),
+        cfg.IntOpt(
+            "timeout_client_data", default=50000, min=0, max=LONGEST_TIMEOUT, help="Milliseconds; default of listeners."
+        ),
+        cfg.IntOpt(
+            "timeout_member_connect",
+            default=5000,
+            min=0,
+            max=LONGEST_TIMEOUT,
+            help="Milliseconds; default of listeners.",
+        ),
+        cfg.IntOpt(
+            "timeout_member_data", default=50000, min=0, max=LONGEST_TIMEOUT, help="Milliseconds; default of listeners."
+        ),
+        cfg.IntOpt(
+            "timeout_tcp_inspect", default=0, min=0, max=LONGEST_TIMEOUT, help="Milliseconds; default of listeners."
+        ),
         cfg.IntOpt(
             "default_connection_limit", default=50000, help="For listeners that set none, as far as limits allow."
         ),

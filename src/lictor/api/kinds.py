@@ -52,6 +52,15 @@ def parse_cidr(value: str) -> str:
     return str(ipaddress.ip_network(value, strict=False))
 
 
+def parse_netmask(value: str) -> str:
+    """The canonical spelling of a netmask in the form of an address. Raises ValueError."""
+    address = ipaddress.ip_address(parse_address(value))
+    zeros = int(address) ^ (2**address.max_prefixlen - 1)
+    if zeros & (zeros + 1):
+        raise ValueError("the ones of a netmask come before its zeros")
+    return str(address)
+
+
 def _matching(pattern: str) -> Callable[[str], str]:
     compiled = re.compile(pattern)
 
@@ -117,6 +126,10 @@ Cidr = Annotated[
         extra={"parse": parse_cidr},
         extra_json_schema={"format": "cidr"},
     ),
+]
+Netmask = Annotated[
+    str,
+    Meta(description="a netmask such as 255.255.255.0", extra={"parse": parse_netmask}, extra_json_schema=_IP),
 ]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 Weight = Annotated[int, Meta(ge=0, le=256, description="a whole number from 0 to 256")]

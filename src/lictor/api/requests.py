@@ -26,6 +26,7 @@ from lictor.api.kinds import (
     MaxAge,
     Milliseconds,
     Name,
+    Netmask,
     OneLine,
     PathLabel,
     Persistence,
@@ -160,7 +161,7 @@ class SessionPersistence(Wire):
     type: PersistenceType | None = None
     cookie_name: CookieName | None = None
     persistence_timeout: Persistence | None = None
-    persistence_granularity: Address | None = None
+    persistence_granularity: Netmask | None = None
 
 
 class PoolInGraph(Wire):

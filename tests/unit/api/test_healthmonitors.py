@@ -104,3 +104,51 @@ def test_a_monitor_needs_a_pool_that_is_there(world: World, pool: dict) -> None:
     assert refuse(world, pool, 404, pool_id=NOWHERE) == f"Pool {NOWHERE} not found."
     world.get(f"/healthmonitors/{NOWHERE}", 404)
     assert world.delete("/healthmonitors/x", 404) == "HealthMonitor x not found."
+
+
+STREAM = {"HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO"}
+DATAGRAM = {"UDP-CONNECT", "SCTP", "TCP", "HTTP"}
+
+
+@pytest.mark.parametrize("protocol", ["HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2", "UDP", "SCTP"])
+def test_each_kind_of_monitor_goes_with_the_pools_of_the_reference(whole: World, protocol: str) -> None:
+    balancer = whole.balancer()
+    for kind in STREAM | DATAGRAM:
+        pool = whole.pool(balancer, protocol=protocol)
+        if kind in (DATAGRAM if protocol in ("UDP", "SCTP") else STREAM):
+            assert whole.monitor(pool, type=kind)["type"] == kind
+        else:
+            sentence = f"Health monitor type '{kind}' does not fit the pool protocol '{protocol}'."
+            assert refuse(whole, pool, type=kind) == f"Validation failure: {sentence}"
+
+
+def test_udp_checks_may_not_be_too_frequent(whole: World) -> None:
+    pool = whole.pool(whole.balancer(), protocol="UDP")
+    assert "delay is 2, but UDP-CONNECT needs at least 3" in refuse(whole, pool, type="UDP-CONNECT", delay=2)
+    path = f"/healthmonitors/{whole.monitor(pool, type='UDP-CONNECT', delay=3)['id']}"
+    assert "UDP-CONNECT needs at least 3" in whole.change(path, 400, delay=0)
+    whole.conf.set_override("udp_connect_min_interval_health_monitor", 10, group="api_settings")
+    assert whole.change(path, name="x")["name"] == "x"
+    assert "UDP-CONNECT needs at least 10" in whole.change(path, 400, delay=9)
+    other = whole.pool(whole.balancer(), protocol="UDP")
+    assert whole.monitor(other, type="TCP", delay=0)["delay"] == 0
+
+
+def test_pings_can_be_switched_off(tmp_path) -> None:
+    world = World(tmp_path, api_settings__allow_ping_health_monitors=False)
+    pool = world.pool(world.balancer())
+    assert refuse(world, pool, type="PING") == "The selected type is not allowed in this deployment: PING"
+    monitor = {"type": "PING", "delay": 1, "timeout": 1, "max_retries": 1}
+    below = {"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "healthmonitor": monitor}
+    text = world.create("loadbalancers", 400, vip_subnet_id=world.subnet.id, pools=[below])
+    assert text == "The selected type is not allowed in this deployment: PING"
+
+
+@pytest.mark.parametrize("kind", ["HTTP", "HTTPS"])
+def test_every_method_of_http_can_be_used(world: World, pool: dict, kind: str) -> None:
+    monitor = world.monitor(pool, type=kind, timeout=9, delay=0, max_retries=10)
+    assert (monitor["timeout"], monitor["delay"], monitor["max_retries"]) == (9, 0, 10)
+    path = f"/healthmonitors/{monitor['id']}"
+    for method in ("HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"):
+        assert world.change(path, http_method=method)["http_method"] == method
+    assert world.change(path, http_method=None)["http_method"] == "GET"

@@ -1,9 +1,14 @@
 """Listeners: what they may be, on which port, with which pool."""
 
+import itertools
+
 import pytest
 
+from lictor.model import AdditionalVip, LoadBalancer
 from tests.unit.api.world import World
+from tests.unit.certs import Identity
 
+WWW = Identity("www.example.com")
 NOWHERE = "11111111-1111-1111-1111-111111111111"
 
 
@@ -39,10 +44,27 @@ def test_one_port_carries_one_listener_whatever_its_protocol(world: World) -> No
     world.listener(balancer, 80)
     wanted = {"loadbalancer_id": balancer["id"], "protocol_port": 80}
     for protocol in ("HTTP", "TCP", "HTTPS"):
-        text = world.create("listeners", 409, protocol=protocol, **wanted)
+        text = world.create("listeners", 409, protocol=protocol, **wanted, allowed_cidrs=["192.0.2.0/24"])
         assert "already using protocol HTTP and protocol_port 80" in text
     world.listener(world.balancer(), 80)
     assert len(world.get(f"/loadbalancers/{balancer['id']}")["loadbalancer"]["listeners"]) == 1
+
+
+def test_tcp_udp_and_sctp_each_have_the_port_for_themselves(whole: World) -> None:
+    balancer = whole.balancer()
+    secret = whole.secret("www.pem", WWW.bundle)
+    for protocol in ("PROMETHEUS", "UDP", "SCTP"):
+        whole.listener(balancer, 80, protocol=protocol)
+    wanted = {"loadbalancer_id": balancer["id"], "protocol_port": 80}
+    for there, protocols in {
+        "PROMETHEUS": ("TCP", "HTTP", "HTTPS", "TERMINATED_HTTPS", "PROMETHEUS"),
+        "UDP": ("UDP",),
+        "SCTP": ("SCTP",),
+    }.items():
+        for protocol in protocols:
+            more = {"default_tls_container_ref": secret} if protocol == "TERMINATED_HTTPS" else {}
+            text = whole.create("listeners", 409, protocol=protocol, **wanted, **more)
+            assert f"is already using protocol {there} and protocol_port 80" in text
 
 
 def test_a_listener_can_be_deleted_and_made_again_at_once(world: World) -> None:
@@ -83,30 +105,32 @@ FITS = {
     "TCP": {"TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"},
     "HTTP": {"HTTP", "PROXY", "PROXYV2"},
     "HTTPS": {"TCP", "HTTPS", "PROXY", "PROXYV2"},
+    "TERMINATED_HTTPS": {"HTTP", "PROXY", "PROXYV2"},
+    "UDP": {"UDP"},
+    "SCTP": {"SCTP"},
 }
 
 
 @pytest.mark.parametrize("protocol", FITS)
-@pytest.mark.parametrize("pool_protocol", ["TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2"])
-def test_listeners_take_pools_of_the_protocols_of_the_reference(
-    world: World, protocol: str, pool_protocol: str
-) -> None:
-    balancer = world.balancer()
-    pool = world.pool(balancer, protocol=pool_protocol)
-    fits = pool_protocol in FITS[protocol]
+def test_listeners_take_pools_of_the_protocols_of_the_reference(whole: World, protocol: str) -> None:
+    balancer, ports = whole.balancer(), itertools.count(80)
     wanted = {"loadbalancer_id": balancer["id"], "protocol": protocol}
-    status = 201 if fits else 400
-    made = world.create("listeners", status, protocol_port=80, default_pool_id=pool["id"], **wanted)
-    other = world.create("listeners", protocol_port=81, **wanted)
-    changed = world.change(f"/listeners/{other['id']}", 200 if fits else 400, default_pool_id=pool["id"])
-    below = {"protocol": pool_protocol, "lb_algorithm": "SOURCE_IP"}
-    third = world.create("listeners", protocol_port=82, **wanted)
-    world.create("pools", status, listener_id=third["id"], **below)
-    if not fits:
-        sentence = f"The pool protocol '{pool_protocol}' is invalid while the listener protocol is '{protocol}'."
-        assert sentence in made
-        assert sentence in changed
-        assert len(world.get("/pools")["pools"]) == 1
+    if protocol == "TERMINATED_HTTPS":
+        wanted["default_tls_container_ref"] = whole.secret("www.pem", WWW.bundle)
+    path = f"/listeners/{whole.create('listeners', protocol_port=next(ports), **wanted)['id']}"
+    for pool_protocol in ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP"):
+        pool = whole.pool(balancer, protocol=pool_protocol)
+        below = {"protocol": pool_protocol, "lb_algorithm": "SOURCE_IP"}
+        fits = pool_protocol in FITS[protocol]
+        status, before = 201 if fits else 400, len(whole.get("/pools")["pools"])
+        made = whole.create("listeners", status, protocol_port=next(ports), default_pool_id=pool["id"], **wanted)
+        changed = whole.change(path, 200 if fits else 400, default_pool_id=pool["id"])
+        bare = whole.create("listeners", protocol_port=next(ports), **wanted)
+        third = whole.create("pools", status, listener_id=bare["id"], **below)
+        if not fits:
+            sentence = f"The pool protocol '{pool_protocol}' is invalid while the listener protocol is '{protocol}'."
+            assert {made, changed, third} == {f"Validation failure: {sentence}"}
+            assert len(whole.get("/pools")["pools"]) == before
 
 
 def test_the_default_pool_must_be_one_of_the_same_load_balancer_and_not_on_its_way_out(world: World) -> None:
@@ -187,6 +211,77 @@ def test_ranges_of_clients_are_put_in_order_and_must_be_of_the_vips_family(world
     path = f"/listeners/{listener['id']}"
     assert "IP version" in world.change(path, 400, allowed_cidrs=["2001:db8::/32"])
     assert world.change(path, allowed_cidrs=None)["allowed_cidrs"] is None
+    assert world.change(path, allowed_cidrs=["10.0.0.0/8"])["allowed_cidrs"] == ["10.0.0.0/8"]
+    assert world.change(path, allowed_cidrs=[])["allowed_cidrs"] is None
+    assert world.listener(world.balancer(), allowed_cidrs=[])["allowed_cidrs"] is None
+
+
+def test_allowed_ranges_may_be_of_any_vips_ip_version(world: World) -> None:
+    balancer = world.balancer()
+    vip = {"load_balancer_id": balancer["id"], "subnet_id": NOWHERE, "network_id": NOWHERE, "port_id": NOWHERE}
+    world.store.write(lambda session: session.add(AdditionalVip(ip_address="2001:db8::5", position=0, **vip)))
+    cidrs = ["2001:db8::/32", "192.0.2.0/24"]
+    assert world.listener(balancer, allowed_cidrs=cidrs)["allowed_cidrs"] == cidrs
+
+
+def test_allowed_ranges_do_not_go_with_security_groups_of_ones_own(world: World) -> None:
+    balancer = world.balancer()
+    path = f"/listeners/{world.listener(balancer)['id']}"
+    values = {"vip_sg_ids": [NOWHERE]}
+    world.store.write(lambda session: session.query(LoadBalancer).update(values))
+    assert "vip_sg_ids" in world.change(path, 400, allowed_cidrs=["192.0.2.0/24"])
+    wanted = {"loadbalancer_id": balancer["id"], "protocol": "HTTP", "protocol_port": 81}
+    assert "vip_sg_ids" in world.create("listeners", 400, allowed_cidrs=["192.0.2.0/24"], **wanted)
+    assert world.change(path, allowed_cidrs=[])["allowed_cidrs"] is None
+
+
+BAD = [
+    {"protocol": "PROXY"}, {"protocol": "http"}, {"protocol": None}, {"protocol_port": 0}, {"protocol_port": None},
+    {"protocol_port": 65536}, {"connection_limit": -2}, {"timeout_client_data": -1},
+    {"timeout_member_data": 2_073_600_001}, {"allowed_cidrs": ["192.0.2.0/33"]}, {"allowed_cidrs": "192.0.2.0/24"},
+    {"hsts_max_age": -1}, {"client_authentication": "SOMETIMES"}, {"default_tls_container_ref": "x" * 256},
+    {"sni_container_refs": "x"}, {"insert_headers": {"X-Forwarded-For": "x" * 256}}, {"insert_headers": []},
+    {"tls_ciphers": "A" * 2049}, {"name": "x" * 256}, {"description": "x" * 256}, {"tags": ["x" * 256]},
+    {"admin_state_up": "perhaps"}, {"loadbalancer_id": None}, {"loadbalancer_id": "x"}, {"id": NOWHERE},
+]  # fmt: skip
+"""What is wrong with one attribute each."""
+
+
+def test_attributes_out_of_their_range_are_refused(whole: World) -> None:
+    wanted = {"loadbalancer_id": whole.balancer()["id"], "protocol": "HTTP", "protocol_port": 80}
+    for values in BAD:
+        (name,) = values
+        assert name in whole.create("listeners", 400, **(wanted | values))
+    assert whole.get("/listeners")["listeners"] == []
+
+
+def test_attributes_at_the_ends_of_their_range_are_kept(whole: World) -> None:
+    values = {
+        "connection_limit": 0, "timeout_client_data": 0, "timeout_member_connect": 2_073_600_000, "name": "x" * 255,
+        "timeout_member_data": 1, "timeout_tcp_inspect": 2_073_600_000, "protocol_port": 65535, "tags": ["x" * 255],
+    }  # fmt: skip
+    listener = whole.listener(whole.balancer(), **values)
+    assert {name: listener[name] for name in values} == values
+
+
+def test_null_brings_the_default_back(whole: World) -> None:
+    values = {
+        "name": "x", "description": "x", "connection_limit": 5, "insert_headers": {"X-Real-IP": "true"}, "tags": ["x"],
+        "timeout_client_data": 1, "timeout_member_connect": 1, "timeout_member_data": 1, "timeout_tcp_inspect": 1,
+        "allowed_cidrs": ["192.0.2.0/24"], "tls_ciphers": "HIGH", "tls_versions": ["TLSv1.2"], "alpn_protocols": ["h2"],
+    }  # fmt: skip
+    fresh = whole.listener(whole.balancer())
+    path = f"/listeners/{whole.listener(whole.balancer(), **values)['id']}"
+    after = whole.change(path, **dict.fromkeys(values))
+    assert {name: after[name] for name in values} == {name: fresh[name] for name in values}
+
+
+def test_what_a_listener_is_cannot_change(whole: World) -> None:
+    balancer = whole.balancer()
+    path = f"/listeners/{whole.listener(balancer)['id']}"
+    for name, value in {"protocol": "TCP", "protocol_port": 81, "loadbalancer_id": balancer["id"]}.items():
+        text = whole.change(path, 400, **{name: value})
+        assert text == f"Unknown attribute for argument listener_.listener: {name}"
 
 
 def test_children_belong_to_the_project_of_their_load_balancer(world: World) -> None:

@@ -196,3 +196,45 @@ def test_ipv4_in_ipv6s_clothes_is_undressed(world):
     assert world.member(pool, "::ffff:192.0.2.1")["address"] == "192.0.2.1"
     path = f"pools/{pool['id']}/members"
     assert "already using" in world.create(path, 409, address="192.0.2.1", protocol_port=80)
+
+
+def test_a_batch_sets_back_what_it_leaves_out_and_has_a_default(world: World, pool: dict) -> None:
+    everything = {
+        "name": "one", "tags": ["t"], "weight": 5, "backup": True, "admin_state_up": False, "monitor_port": 81,
+        "monitor_address": "10.0.0.9", "subnet_id": world.subnet.id,
+    }  # fmt: skip
+    batch(world, pool, at(1, **everything))
+    batch(world, pool, at(1))
+    after = shown(world, pool)["1"]
+    back = {"weight": 1, "backup": False, "admin_state_up": True, "monitor_port": None, "monitor_address": None}
+    assert {name: after[name] for name in everything} == everything | back
+
+
+@pytest.mark.parametrize("body", [{}, {"members": None}, {"members": 5}, {"member": {}}])
+def test_a_batch_without_a_list_is_refused_with_a_sentence(world: World, pool: dict, body: dict) -> None:
+    member = world.member(pool)
+    text = world.call("PUT", f"/pools/{pool['id']}/members", 400, body)["faultstring"]
+    assert "member" in text
+    world.get(f"/pools/{pool['id']}/members/{member['id']}")
+
+
+BAD = [
+    {"weight": 257}, {"weight": -1}, {"protocol_port": 0}, {"protocol_port": 65536}, {"address": None},
+    {"address": "www.example.com"}, {"address": "192.0.2.0/24"}, {"monitor_port": 0}, {"monitor_address": "x"},
+    {"subnet_id": "x"}, {"name": "x" * 256}, {"backup": "perhaps"}, {"tags": ["x" * 256]}, {"description": "x"},
+    {"vnic_type": "direct"}, {"protocol_port": None},
+]  # fmt: skip
+"""What is wrong with one attribute each."""
+
+
+def test_attributes_out_of_their_range_are_refused(world: World, pool: dict) -> None:
+    for values in BAD:
+        (name,) = values
+        assert name in world.create(f"pools/{pool['id']}/members", 400, **(at(1) | values))
+        assert name in str(batch(world, pool, at(1) | values, status=400))
+    assert shown(world, pool) == {}
+
+
+def test_weight_has_both_ends_of_its_range(world: World, pool: dict) -> None:
+    batch(world, pool, at(1, weight=0), at(2, weight="256"))
+    assert {last: member["weight"] for last, member in shown(world, pool).items()} == {"1": 0, "2": 256}

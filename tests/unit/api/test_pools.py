@@ -161,3 +161,71 @@ def test_an_update_reaches_the_listeners_too(world: World) -> None:
     assert "Mandatory" in world.change(f"/pools/{pool['id']}", 400, lb_algorithm=None)
     with world.store.read() as session:
         assert set(session.scalars(select(Tag.tag).where(Tag.resource_id == pool["id"]))) == {"b", "c"}
+
+
+@pytest.mark.parametrize("protocol", ["UDP", "SCTP"])
+def test_datagrams_stick_by_source_address_only(whole: World, protocol: str) -> None:
+    balancer = whole.balancer()
+    values = {"type": "SOURCE_IP", "persistence_timeout": 60, "persistence_granularity": "255.255.0.0"}
+    pool = whole.pool(balancer, protocol=protocol, session_persistence=values)
+    assert pool["session_persistence"] == values | {"cookie_name": None}
+    path = f"/pools/{pool['id']}"
+    for persistence in (
+        {"type": "HTTP_COOKIE"},
+        {"type": "APP_COOKIE", "cookie_name": "x"},
+        {"cookie_name": "x"},
+        {"persistence_granularity": "255.0.255.0"},
+        {"persistence_granularity": "24"},
+        {"persistence_timeout": -1},
+    ):
+        assert whole.change(path, 400, session_persistence=persistence)
+    changed = whole.change(path, session_persistence={"persistence_timeout": 5})["session_persistence"]
+    assert changed == values | {"cookie_name": None, "persistence_timeout": 5}
+
+
+def test_every_protocol_goes_with_every_algorithm(whole: World) -> None:
+    balancer = whole.balancer()
+    for protocol in ("HTTP", "HTTPS", "TCP", "PROXY", "PROXYV2", "UDP", "SCTP"):
+        for algorithm in ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"):
+            pool = whole.pool(balancer, protocol=protocol, lb_algorithm=algorithm)
+            assert (pool["protocol"], pool["lb_algorithm"]) == (protocol, algorithm)
+
+
+BAD = [
+    {"protocol": "TERMINATED_HTTPS"}, {"protocol": None}, {"lb_algorithm": "RANDOM"}, {"lb_algorithm": None},
+    {"name": "x" * 256}, {"tls_enabled": "perhaps"}, {"tls_container_ref": "x" * 256}, {"tls_versions": "TLSv1.2"},
+    {"tags": "x"}, {"loadbalancer_id": "x"}, {"session_persistence": []}, {"listeners": []},
+    {"healthmonitor_id": NOWHERE},
+]  # fmt: skip
+"""What is wrong with one attribute each."""
+
+
+def test_attributes_out_of_their_range_are_refused(whole: World) -> None:
+    wanted = {"loadbalancer_id": whole.balancer()["id"], "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
+    for values in BAD:
+        (name,) = values
+        assert name in whole.create("pools", 400, **(wanted | values))
+    assert whole.get("/pools")["pools"] == []
+
+
+def test_what_a_pool_is_cannot_change(whole: World) -> None:
+    balancer = whole.balancer()
+    listener = whole.listener(balancer)
+    path = f"/pools/{whole.pool(balancer)['id']}"
+    for name, value in {
+        "protocol": "TCP",
+        "loadbalancer_id": balancer["id"],
+        "listener_id": listener["id"],
+    }.items():
+        assert whole.change(path, 400, **{name: value}) == f"Unknown attribute for argument pool_.pool: {name}"
+
+
+def test_one_pool_serves_several_listeners(world: World) -> None:
+    balancer = world.balancer()
+    pool = world.pool(balancer)
+    for port in (80, 81):
+        world.listener(balancer, port, default_pool_id=pool["id"])
+    text = world.create("listeners", 400, loadbalancer_id=balancer["id"], protocol="HTTPS", protocol_port=443,
+                        default_pool_id=pool["id"])  # fmt: skip
+    assert "'HTTP' is invalid while the listener protocol is 'HTTPS'" in text
+    assert len(world.get(f"/pools/{pool['id']}")["pool"]["listeners"]) == 2

@@ -94,18 +94,20 @@ def test_clients_can_be_asked_for_certificates(tls: World) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "TCP", "HTTPS", "UDP", "SCTP"])
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"default_tls_container_ref": "www"}, {"sni_container_refs": ["www"]}, {"client_ca_tls_container_ref": "ca"},
-        {"client_authentication": "OPTIONAL"}, {"client_crl_container_ref": "crl"},
-    ],
-)  # fmt: skip
-def test_certificates_are_for_listeners_that_terminate_tls(tls: World, protocol: str, values: dict) -> None:
+def test_certificates_are_for_listeners_that_terminate_tls(tls: World, protocol: str) -> None:
     sentence = f"Validation failure: certificates and client authentication are not for {protocol} listeners."
-    assert refused(tls, protocol=protocol, **({"default_tls_container_ref": None} | values)) == sentence
-    listener = tls.listener(tls.balancer(), protocol=protocol)
-    assert tls.change(f"/listeners/{listener['id']}", 400, **values) == sentence
+    balancer = tls.balancer()
+    path = f"/listeners/{tls.listener(balancer, protocol=protocol)['id']}"
+    for values in (
+        {"default_tls_container_ref": "www"},
+        {"sni_container_refs": ["www"]},
+        {"client_ca_tls_container_ref": "ca"},
+        {"client_authentication": "OPTIONAL"},
+        {"client_crl_container_ref": "crl"},
+    ):
+        basic = {"loadbalancer_id": balancer["id"], "protocol": protocol, "protocol_port": 81}
+        assert tls.create("listeners", 400, **basic, **values) == sentence
+        assert tls.change(path, 400, **values) == sentence
 
 
 @pytest.mark.parametrize(
