@@ -1,4 +1,4 @@
-# make unit | lint | test | demo | bench-NAME | clean. All can be repeated; `make help` says what each is for.
+# make unit | databases | lint | test | demo | bench-NAME | clean. All can be repeated; `make help` says what each is for.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -47,6 +47,17 @@ setup: packages $(READY) ## Debian packages (root) and the virtual environment .
 unit: $(READY) ## tests that need neither root nor network, in seconds
 	pytest -n auto tests/unit
 
+# What speaks to the database is tested on all of them; the same tests, with servers of their own.
+.PHONY: databases
+databases: $(READY) ## the unit tests of API, model and loop on PostgreSQL and MariaDB
+	@failed=(); \
+	for kind in postgresql mariadb; do \
+	    echo "== $$kind"; \
+	    $(VENV)/bin/python -m tests.lab.databases $$kind pytest -n auto \
+	        tests/unit/api tests/unit/control tests/unit/model tests/databases_lab || failed+=($$kind); \
+	done; \
+	if [ $${#failed[@]} != 0 ]; then echo "failed: $${failed[*]}" >&2; exit 1; fi
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and the arrows between folders
 	ruff check
@@ -72,9 +83,10 @@ conformance-tempest: root $(READY) $(KEYSTONE) $(TEMPEST) ## upstream's API suit
 	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest </dev/null
 
 .PHONY: test
-test: packages ## everything: lint, unit, lab
+test: packages ## everything: lint, unit, databases, lab
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory databases
 	@$(MAKE) --no-print-directory lab
 
 .PHONY: demo

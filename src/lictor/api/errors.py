@@ -183,6 +183,7 @@ _TROUBLES = {
     "no space": "has no room left",
     "readonly": "cannot be written to",
     "read-only": "cannot be written to",
+    "read only": "cannot be written to",
     "locked": "is busy",
     "deadlock": "is busy",
     "timeout": "is busy",

@@ -25,7 +25,7 @@ def upgraded(conf: cfg.ConfigOpts) -> Store:
     found = store(conf)
     try:
         schema.upgrade(found)
-    except schema.NewerSchema as error:
+    except schema.WrongSchema as error:
         raise Refusal(str(error)) from None
     except SQLAlchemyError as error:
         raise Refusal(unusable(conf, error)) from None
@@ -39,7 +39,7 @@ def revision(conf: cfg.ConfigOpts) -> str | None:
         return None
     try:
         return schema.current(store(conf))
-    except schema.NewerSchema as error:
+    except schema.WrongSchema as error:
         raise Refusal(str(error)) from None
     except SQLAlchemyError as error:
         raise Refusal(unusable(conf, error)) from None

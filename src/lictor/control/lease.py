@@ -8,7 +8,7 @@ worker sends that has lost its lease without noticing.
 import dataclasses
 import time
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from lictor.model import LoadBalancer
@@ -63,7 +63,8 @@ def _needs_work() -> ColumnElement[bool]:
 def claim(store: Store, owner: str, seconds: float) -> Claim | None:
     """Take a load balancer that needs work, the one that has waited longest first; None if there is none to be had."""
     with store.read() as session:
-        query = select(LoadBalancer.id).where(_needs_work()).order_by(LoadBalancer.retry_at_ms, LoadBalancer.updated_at)
+        since = func.coalesce(LoadBalancer.updated_at, LoadBalancer.created_at)
+        query = select(LoadBalancer.id).where(_needs_work()).order_by(LoadBalancer.retry_at_ms, since)
         candidates = session.scalars(query.limit(CANDIDATES)).all()
     for load_balancer_id in candidates:
         taken = _take(store, load_balancer_id, owner, seconds)

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, Delete, Engine, Update, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import CursorResult, Delete, Update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
+
+from lictor.model.engine import WRITE, lost_race, make_engine
 
 T = TypeVar("T")
 
@@ -18,10 +19,6 @@ ATTEMPTS = 12
 
 PATIENCE = 15.0
 """Seconds after which it is not run again, however few the attempts were: somebody waits for an answer."""
-
-# What the databases say when another transaction was first: SQLite, PostgreSQL, and MySQL (Galera's certification
-# failure is reported as a deadlock too).
-_LOST_RACE = ("database is locked", "deadlock", "could not serialize", "lock wait timeout", "record has changed")
 
 
 class Store:
@@ -49,7 +46,7 @@ class Store:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._sessions.begin() as session:
-                    session.connection(execution_options={"lictor_write": True})
+                    session.connection(execution_options={WRITE: True})
                     return work(session)
             except DBAPIError as error:
                 if attempt == ATTEMPTS or time.monotonic() > deadline or not lost_race(error):
@@ -62,35 +59,3 @@ def rows_changed(session: Session, statement: Update | Delete) -> int:
     """Execute an UPDATE or DELETE and tell how many rows it met: the answer of a compare-and-swap."""
     result = session.execute(statement, execution_options={"synchronize_session": False})
     return int(cast("CursorResult[Any]", result).rowcount)
-
-
-def lost_race(error: DBAPIError) -> bool:
-    """Whether the database asks for the transaction to be tried again."""
-    text = str(error.orig).lower()
-    return any(words in text for words in _LOST_RACE)
-
-
-def make_engine(url: str) -> Engine:
-    """An engine whose connections behave alike on all databases."""
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20)
-    engine = create_engine(url, connect_args={"timeout": 5, "check_same_thread": False})
-    event.listen(engine, "connect", _sqlite_connect)
-    event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_connect(connection: Any, _record: object) -> None:
-    # None: the driver sends no BEGIN of its own (https://docs.python.org/3/library/sqlite3.html#transaction-control).
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
-    # FULL: in WAL mode NORMAL may lose acknowledged transactions when the power fails (https://sqlite.org/pragma.html).
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _sqlite_begin(connection: Any) -> None:
-    # A deferred transaction that turns into a writer fails at once when another wrote meanwhile, however long the
-    # timeout: so writers say what they are from the start.
-    writer = connection.get_execution_options().get("lictor_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")

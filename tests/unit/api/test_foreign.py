@@ -4,7 +4,9 @@ import pathlib
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from lictor.model import Base
 from tests.unit.api import probes
 from tests.unit.api.callers import FOREIGN, OWN, Guarded, caller
 
@@ -32,8 +34,7 @@ def ids(world: Guarded) -> probes.Ids:
 def everything(world: Guarded) -> list[Any]:
     """All rows of all tables but the counters of statistics: what a request that is refused must not change."""
     with world.store.engine.connect() as connection:
-        tables = [name for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return [connection.exec_driver_sql(f'SELECT * FROM "{name}"').fetchall() for name in sorted(tables)]
+        return [connection.execute(select(table)).fetchall() for table in Base.metadata.sorted_tables]
 
 
 NAMED = [

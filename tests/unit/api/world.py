@@ -1,8 +1,6 @@
-"""A real API on SQLite in a directory of its own, and a client that says what it expects."""
+"""A real API on a database of its own, and a client that says what it expects."""
 
-import functools
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,28 +11,12 @@ from lictor import config
 from lictor.api.app import create_app
 from lictor.drivers.network.local import LocalNetwork
 from lictor.drivers.secrets.files import FileSecrets
-from lictor.model import Amphora, LoadBalancer, schema
+from lictor.model import Amphora, LoadBalancer
 from lictor.model.store import Store
+from tests.unit import database
 from tests.unit.api import contract
 
 L = "/v2.0/lbaas"
-
-
-@functools.cache
-def _empty_database() -> bytes:
-    with tempfile.TemporaryDirectory() as directory:
-        path = pathlib.Path(directory, "lictor.db")
-        store = Store(f"sqlite:///{path}")
-        schema.upgrade(store)
-        with store.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        store.engine.dispose()
-        return path.read_bytes()
-
-
-def _prepare(path: pathlib.Path) -> None:
-    if not path.exists():  # Migrating costs half a second; copying what it made does not.
-        path.write_bytes(_empty_database())
 
 
 def singular(plural: str) -> str:
@@ -45,11 +27,16 @@ def singular(plural: str) -> str:
 class World:
     """The API, its database, and what it told the loop."""
 
-    def __init__(self, directory: pathlib.Path, files: Sequence[str] = (), **overrides: object) -> None:
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        files: Sequence[str] = (),
+        store: Store | None = None,
+        **overrides: object,
+    ) -> None:
         settings = {"api_settings__auth_strategy": "noauth"} | overrides
         self.conf = config.load(list(files), lictor__state_dir=str(directory), **settings)
-        _prepare(directory / "lictor.db")
-        self.store = Store(config.database_url(self.conf))
+        self.store = store or database.store(directory)
         self.networking = self._connect()
         self.wakes = 0
         self.app = self._app()

@@ -7,15 +7,13 @@ import pytest
 from lictor import config
 from lictor.control import lease
 from lictor.control.task import Task, Tools, read_tree
-from lictor.model import Amphora, Listener, LoadBalancer, Member, Pool, schema
-from lictor.model.store import Store
+from lictor.model import Amphora, Listener, LoadBalancer, Member, Pool
+from tests.unit import database
 
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/lictor.db")
-    schema.upgrade(store)
-    return store
+    return database.store(tmp_path)
 
 
 @pytest.fixture

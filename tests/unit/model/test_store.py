@@ -1,37 +1,41 @@
 """The database: races are run again, and a newer release's database is left alone."""
 
+import datetime
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic import command
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
-from lictor.model import LoadBalancer, schema
+from lictor.model import Flavor, FlavorProfile, LoadBalancer, Tag, changes, schema
 from lictor.model.clock import clock_ms
 from lictor.model.store import Store
+from tests.unit import database
+
+MOMENT = datetime.datetime(2026, 11, 24, 9, 30, 0, 123456)
 
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path}/lictor.db")
-    schema.upgrade(store)
-    return store
+    return database.store(tmp_path)
 
 
 def test_concurrent_writes_are_all_done(store):
     store.write(lambda s: s.add(LoadBalancer(id="lb", project_id="p", provider="amphora")))
 
-    def raise_generation(session):
-        lb = session.get(LoadBalancer, "lb")
-        lb.generation += 1
+    def count(session):
+        lb = changes.begin(session, "lb")
+        lb.description = str(int(lb.description or 0) + 1)
 
-    threads = [threading.Thread(target=lambda: [store.write(raise_generation) for _ in range(20)]) for _ in range(5)]
+    threads = [threading.Thread(target=lambda: [store.write(count) for _ in range(20)]) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     with store.read() as session:
-        assert session.get(LoadBalancer, "lb").generation == 101
+        lb = session.get(LoadBalancer, "lb")
+        assert (lb.generation, lb.description) == (101, "100")
 
 
 def test_a_failing_write_changes_nothing(store):
@@ -62,3 +66,61 @@ def test_a_database_of_a_newer_release_is_refused_and_left_alone(store):
         schema.upgrade(store)
     with store.read() as session:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+
+
+def test_a_database_with_tables_but_no_revision_is_refused_and_left_alone(tmp_path):
+    blank = database.blank(tmp_path)
+    blank.write(lambda s: s.execute(text("CREATE TABLE listener (id INTEGER)")))
+    with pytest.raises(schema.HalfMade, match="'listener'"):
+        schema.upgrade(blank)
+    with blank.read() as session:
+        assert session.execute(text("SELECT * FROM listener")).all() == []
+    assert schema.current(blank) is None
+
+
+def test_processes_that_start_at_once_upgrade_the_database_once(tmp_path):
+    url = database.blank(tmp_path).engine.url.render_as_string(hide_password=False)
+    stores = [Store(url) for _ in range(3)]
+    with ThreadPoolExecutor(len(stores)) as threads:
+        list(threads.map(schema.upgrade, stores))
+    assert schema.current(stores[0]) == schema.head()
+
+
+def test_text_is_equal_only_if_every_character_is(store):
+    words = ["a", "A", "a ", "á", "\N{LATIN SMALL LETTER A}\N{COMBINING ACUTE ACCENT}", "🐎", "🐏"]
+    store.write(
+        lambda s: s.execute(insert(Tag), [{"resource_id": "r", "load_balancer_id": "l", "tag": w} for w in words])
+    )
+    with store.read() as session:
+        for word in words:
+            assert session.scalars(select(Tag.tag).where(Tag.tag == word)).all() == [word]
+
+
+def test_names_that_differ_in_case_are_two_flavors(store):
+    store.write(lambda s: s.add(FlavorProfile(id="p", name="n", provider_name="amphora", flavor_data="{}")))
+    for name in ("small", "Small", "small "):
+        store.write(lambda s, name=name: s.add(Flavor(name=name, flavor_profile_id="p")))
+    with store.read() as session:
+        assert sorted(session.scalars(select(Flavor.name))) == ["Small", "small", "small "]
+
+
+def test_who_reads_sees_one_moment_and_who_writes_sees_what_was_written_before_the_lock(store):
+    store.write(lambda s: s.add(LoadBalancer(id="lb", project_id="p", provider="amphora", name="before")))
+    name = select(LoadBalancer.name)
+
+    def write(session):
+        session.execute(select(1))
+        changes.begin(session, "lb")
+        return session.scalar(name)
+
+    with store.read() as session:
+        assert session.scalar(name) == "before"
+        store.write(lambda s: setattr(s.get(LoadBalancer, "lb"), "name", "after"))
+        assert session.scalar(name) == "before"
+    assert store.write(write) == "after"
+
+
+def test_times_are_kept_to_the_microsecond(store):
+    store.write(lambda s: s.add(LoadBalancer(id="lb", project_id="p", provider="amphora", created_at=MOMENT)))
+    with store.read() as session:
+        assert session.scalar(select(LoadBalancer.created_at).where(LoadBalancer.created_at == MOMENT)) == MOMENT
