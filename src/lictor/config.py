@@ -102,7 +102,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             help="For new load balancers that no flavor says it for.",
         ),
         cfg.FloatOpt(
-            "poll_interval", default=1.0, min=0.05, help="Seconds between looks for work, if nothing wakes us."
+            "poll_interval", default=0.1, min=0.01, help="Seconds between looks for work, if nothing wakes us."
         ),
         cfg.FloatOpt(
             "lease_duration", default=15.0, min=1.0, help="Seconds after which a dead worker's claims run out."

@@ -32,6 +32,17 @@ def upgraded(conf: cfg.ConfigOpts) -> Store:
     return found
 
 
+def as_it_is(conf: cfg.ConfigOpts) -> Store:
+    """The database, which must have this release's schema already. Raises ``Refusal``."""
+    found, wanted = revision(conf), schema.head()
+    if found != wanted:
+        raise Refusal(
+            f"the database is at schema revision {found or 'none'}, and this release works with {wanted}: "
+            "run `lictor db upgrade` first"
+        )
+    return store(conf)
+
+
 def revision(conf: cfg.ConfigOpts) -> str | None:
     """The revision the database is at; None if there is none yet. Creates no file. Raises ``Refusal``."""
     path = make_url(config.database_url(conf)).database or ""

@@ -10,8 +10,7 @@ from lictor import config
 from lictor.amphora.keep import Unusable
 from lictor.amphora.keys import open_secret
 from lictor.amphora.pki import Authority
-from lictor.api.app import create_app
-from lictor.cli import credentials, database, host
+from lictor.cli import application, credentials, database, host
 from lictor.cli.drivers import driver
 from lictor.cli.log import start_logging
 from lictor.cli.refusal import Refusal
@@ -49,8 +48,7 @@ def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
 def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) -> list[Service]:
     """Every part, tied to the others but not started. ``broken`` is for one that ends by itself. Raises ``Refusal``."""
     store = database.upgraded(conf)
-    networking = driver("lictor.network.drivers", conf.controller_worker.network_driver, conf, store)
-    secrets = driver("lictor.secrets.drivers", conf.certificates.cert_manager, conf)
+    networking = application.networking(conf, store)
     compute = driver("lictor.compute.drivers", conf.controller_worker.compute_driver, conf, networking)
     try:
         compute.prepare()
@@ -60,12 +58,9 @@ def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) 
         workers = Workers(conf, store, compute, networking, authority, secret)
         # Where no agent runs, nobody would send heartbeats.
         health = [HealthManager(conf, store, secret, workers.wake)] if compute.has_agents else []
-        app = create_app(conf, store, networking, secrets, workers.wake)
     except (HostNotReady, BadNetworkConfiguration, PortTakenError, Unusable) as error:
         raise Refusal(str(error)) from None
-    except config.Misconfigured as error:
-        raise Refusal(str(error), status=2) from None
-    api = ApiServer(conf, app, broken)
+    api = ApiServer(conf, application.build(conf, store, networking, workers.wake), broken)
     housekeeper = Housekeeper(conf, store, compute, networking)
     return [*health, workers, housekeeper, api]
 

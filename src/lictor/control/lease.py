@@ -8,7 +8,7 @@ worker sends that has lost its lease without noticing.
 import dataclasses
 import time
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, true, update
 from sqlalchemy.orm import Session
 
 from lictor.model import LoadBalancer
@@ -54,7 +54,7 @@ class Claim:
 
 def _needs_work() -> ColumnElement[bool]:
     return and_(
-        LoadBalancer.generation != LoadBalancer.observed_generation,
+        LoadBalancer.unsettled == true(),
         LoadBalancer.retry_at_ms <= clock_ms(),
         LoadBalancer.lease_expires_ms <= clock_ms(),
     )

@@ -29,6 +29,9 @@ from lictor.model.store import Store
 EXPECTED = (ComputeError, NetworkError, AgentError, Unsupported, Unsafe)
 """What the outside may do to us: its message is a sentence for users. Anything else is a bug of ours."""
 
+AWAY = 1.0
+"""Seconds before the database is tried again when it does not work."""
+
 LOG = logging.getLogger(__name__)
 
 
@@ -53,6 +56,7 @@ class Workers:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._work = threading.Condition()
         self._woken = 0
+        self._watched = False
         self._stopping = threading.Event()
         self._held: dict[str, Claim] = {}
         count = self._options.workers
@@ -92,14 +96,19 @@ class Workers:
                 # The database is away or full. Nothing was acknowledged that is not in it, so there is nothing to save.
                 LOG.exception("The pass ended early; the lease will run out and the load balancer be claimed again.")
                 worked = False
-                self._stopping.wait(self._options.poll_interval)
+                self._stopping.wait(AWAY)
             if not worked:
                 self._wait(woken)
 
     def _wait(self, woken: int) -> None:
+        """Until woken. One of those who wait looks every ``poll_interval``; if it finds work, it wakes the next."""
         with self._work:
-            if self._woken == woken and not self._stopping.is_set():
-                self._work.wait(self._options.poll_interval)
+            if self._woken != woken or self._stopping.is_set():
+                return
+            on_watch, self._watched = not self._watched, True
+            self._work.wait(self._options.poll_interval if on_watch else None)
+            if on_watch:
+                self._watched = False
 
     def _pass(self) -> bool:
         held = lease.claim(self._tools.store, self._owner, self._options.lease_duration)

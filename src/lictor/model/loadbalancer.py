@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Computed, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lictor.model.base import Base, Uuid
@@ -49,6 +49,10 @@ class LoadBalancer(Base, Resource):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     retry_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     fault: Mapped[str | None] = mapped_column(Text)
+    # Kept by the database, so that no writer can forget it. Never read but in a WHERE, by the index on it.
+    unsettled: Mapped[bool | None] = mapped_column(
+        Boolean, Computed("generation <> observed_generation"), deferred=True, nullable=True
+    )
 
     additional_vips: Mapped[list["AdditionalVip"]] = relationship(
         cascade="all, delete-orphan", order_by="AdditionalVip.position"
@@ -58,7 +62,7 @@ class LoadBalancer(Base, Resource):
     amphorae: Mapped[list["Amphora"]] = relationship(back_populates="load_balancer", order_by="Amphora.created_at")
 
     __table_args__ = (
-        Index("ix_load_balancer_work", "retry_at_ms", "lease_expires_ms"),
+        Index("ix_load_balancer_work", "unsettled", "retry_at_ms"),
         Index("uq_load_balancer_vip_port_id", "vip_port_id", unique=True),
     )
 

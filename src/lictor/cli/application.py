@@ -1,0 +1,29 @@
+"""The API as one WSGI application, put together from configuration: what `lictor up` and ``lictor.wsgi`` share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import falcon
+from oslo_config import cfg
+
+from lictor import config
+from lictor.api.app import create_app
+from lictor.cli.drivers import driver
+from lictor.cli.refusal import Refusal
+from lictor.drivers.network.base import Networking
+from lictor.model.store import Store
+
+
+def networking(conf: cfg.ConfigOpts, store: Store) -> Networking:
+    """The network driver. Raises ``Refusal``, status 2."""
+    found: Networking = driver("lictor.network.drivers", conf.controller_worker.network_driver, conf, store)
+    return found
+
+
+def build(conf: cfg.ConfigOpts, store: Store, network: Networking, wake: Callable[[], None]) -> falcon.App[Any, Any]:
+    """The application. ``wake`` is called after every write. Raises ``Refusal``, status 2."""
+    secrets = driver("lictor.secrets.drivers", conf.certificates.cert_manager, conf)
+    try:
+        return create_app(conf, store, network, secrets, wake)
+    except config.Misconfigured as error:
+        raise Refusal(str(error), status=2) from None

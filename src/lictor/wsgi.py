@@ -1,0 +1,57 @@
+"""The API for a WSGI server such as uWSGI, Apache's mod_wsgi or gunicorn: ``lictor.wsgi:application``.
+
+The configuration files are those of ``--config-file`` on the server's command line for us (uWSGI: ``pyargv``), else
+those that the environment variable ``LICTOR_CONFIG`` names, separated by colons. The server may fork after it has
+loaded the application, and use any number of threads. Workers run elsewhere (`lictor up`) on the same database, and
+find what is to be done by polling it: ``[controller_worker] poll_interval``.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import falcon
+from oslo_config import cfg
+
+from lictor import config
+from lictor.cli import application as parts
+from lictor.cli import database, host
+from lictor.cli.log import start_logging
+from lictor.cli.refusal import Refusal
+
+
+def config_files(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The configuration files to read; the later one has the last word."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-file", action="append")
+    named, _others = parser.parse_known_args(list(arguments))
+    return named.config_file or [file for file in environment.get("LICTOR_CONFIG", "").split(os.pathsep) if file]
+
+
+def create(files: list[str]) -> falcon.App[Any, Any]:
+    """The application. Raises ``Refusal``."""
+    try:
+        conf = config.load(files)
+    except (cfg.Error, ValueError) as error:
+        raise Refusal(" ".join(str(error).split()), status=2) from None
+    start_logging(conf)
+    host.check_topology(conf)
+    host.check_tls(conf)
+    store = database.as_it_is(conf)
+    return parts.build(conf, store, parts.networking(conf, store), wake=_nobody_to_wake)
+
+
+def _nobody_to_wake() -> None:
+    """The workers are other processes."""
+
+
+def _application() -> falcon.App[Any, Any]:
+    try:
+        return create(config_files(sys.argv[1:], os.environ))
+    except Refusal as refusal:
+        sys.exit(f"lictor: {refusal}")
+
+
+application = _application()
