@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lictor.api import requests
-from lictor.api.views import LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
+from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
 from tests.unit.api.world import L, World
 
 PRINTED = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -21,13 +21,17 @@ class Tree(World):
     """A world with one of everything, whose ids stand in place of words."""
 
     def __init__(self, directory: pathlib.Path) -> None:
-        super().__init__(directory)
+        super().__init__(directory, controller_worker__compute_driver="noop")
         balancer = self.balancer(name="a", tags=["a"])
         pool = self.pool(balancer)
+        listener = self.listener(balancer, default_pool_id=pool["id"])
+        policy = self.policy(listener)
         self.ids = {
             "BALANCER": balancer["id"],
             "POOL": pool["id"],
-            "LISTENER": self.listener(balancer, default_pool_id=pool["id"])["id"],
+            "LISTENER": listener["id"],
+            "POLICY": policy["id"],
+            "RULE": self.rule(policy)["id"],
             "MEMBER": self.member(pool)["id"],
             "MONITOR": self.monitor(pool)["id"],
             "SUBNET": self.subnet.id,
@@ -77,13 +81,18 @@ TARGETS = (
     ("PUT", "/pools/POOL/members/MEMBER", "member", requests.MemberPut),
     ("POST", "/healthmonitors", "healthmonitor", requests.MonitorPost),
     ("PUT", "/healthmonitors/MONITOR", "healthmonitor", requests.MonitorPut),
+    ("POST", "/l7policies", "l7policy", requests.L7PolicyPost),
+    ("PUT", "/l7policies/POLICY", "l7policy", requests.L7PolicyPut),
+    ("POST", "/l7policies/POLICY/rules", "rule", requests.L7RulePost),
+    ("PUT", "/l7policies/POLICY/rules/RULE", "rule", requests.L7RulePut),
 )
 ATTRIBUTES = sorted({name for _, _, _, kind in TARGETS for name in kind.__struct_fields__} | {"id", "tenant_id"})
 
 words = st.sampled_from(
-    ["BALANCER", "POOL", "LISTENER", "MEMBER", "MONITOR", "SUBNET", "HTTP", "TCP", "HTTPS", "PROXY", "UDP", "PING",
-     "ROUND_ROBIN", "SOURCE_IP", "APP_COOKIE", "10.0.0.1", "198.18.4.9", "::1", "::ffff:1.2.3.4", "10.0.0.0/8", "80",
-     "on", "none", "", "0", "-1", "1e999", "nan", "inf", "1_000", "٣", "true", "/", "200-204", "a.b", "x" * 256]
+    ["BALANCER", "POOL", "LISTENER", "MEMBER", "MONITOR", "SUBNET", "POLICY", "HTTP", "TCP", "HTTPS", "PROXY", "UDP",
+     "PING", "ROUND_ROBIN", "SOURCE_IP", "APP_COOKIE", "10.0.0.1", "198.18.4.9", "::1", "::ffff:1.2.3.4",
+     "10.0.0.0/8", "80", "on", "none", "", "0", "-1", "1e999", "nan", "inf", "1_000", "٣", "true", "/", "200-204",
+     "a.b", "x" * 256]
 )  # fmt: skip
 scalars = st.one_of(
     words,
@@ -104,8 +113,12 @@ sensible = st.fixed_dictionaries(
         "loadbalancer_id": st.just("BALANCER"), "listener_id": st.just("LISTENER"), "pool_id": st.just("POOL"),
         "vip_subnet_id": st.just("SUBNET"), "protocol": st.sampled_from(["HTTP", "TCP", "HTTPS", "PROXY"]),
         "protocol_port": st.integers(1, 99), "lb_algorithm": st.just("ROUND_ROBIN"), "address": words,
-        "type": st.sampled_from(["HTTP", "TCP", "SOURCE_IP", "APP_COOKIE"]), "delay": st.integers(0, 9),
-        "timeout": st.integers(0, 9), "max_retries": st.integers(1, 10),
+        "type": st.sampled_from(["HTTP", "TCP", "SOURCE_IP", "APP_COOKIE", "PATH", "COOKIE", "SSL_VERIFY_RESULT"]),
+        "delay": st.integers(0, 9), "timeout": st.integers(0, 9), "max_retries": st.integers(1, 10),
+        "action": st.sampled_from(["REJECT", "REDIRECT_TO_URL", "REDIRECT_TO_POOL", "REDIRECT_PREFIX"]),
+        "redirect_url": st.just("http://a.example"), "redirect_pool_id": st.just("POOL"),
+        "position": st.sampled_from([1, 2, 2**31 - 1]), "compare_type": st.sampled_from(["REGEX", "EQUAL_TO"]),
+        "key": words, "value": words | st.text("()[]{}*+?|\\^$a1-,", max_size=9),
     },
 )  # fmt: skip
 bodies = st.builds(lambda good, wild: good | wild, sensible, st.dictionaries(names, values, max_size=4))
@@ -128,7 +141,8 @@ def test_no_bytes_give_a_5xx(tree: Tree, target: tuple, content: bytes) -> None:
     check(tree.http.simulate_request(method, tree.path(path), body=content))
 
 
-COLUMNS = sorted({name for view in (LOAD_BALANCERS, LISTENERS, POOLS, MEMBERS, MONITORS) for name in view.columns})
+VIEWS = (LOAD_BALANCERS, LISTENERS, POOLS, MEMBERS, MONITORS, L7POLICIES, L7RULES)
+COLUMNS = sorted({name for view in VIEWS for name in view.columns})
 keys = st.one_of(
     st.sampled_from(["limit", "marker", "sort", "sort_key", "sort_dir", "page_reverse", "fields", "tags", "tags-any",
                      "not-tags", "not-tags-any", "load_balancer_id", "listener_id", "cascade", *COLUMNS]),
@@ -139,7 +153,10 @@ asked = st.one_of(
     st.sampled_from(["name:desc", "id:asc,name", "asc", "desc", "a,b", "2026-11-23T00:00:00+25:00", "9" * 400,
                      "2026-11-23T00:00:00-23:59", "0001-01-01T00:00:00+10:00", "infinite", "True"]),
 )  # fmt: skip
-LISTS = ("/loadbalancers", "/listeners", "/pools", "/healthmonitors", "/pools/POOL/members", "/loadbalancers/BALANCER")
+LISTS = (
+    "/loadbalancers", "/listeners", "/pools", "/healthmonitors", "/pools/POOL/members", "/loadbalancers/BALANCER",
+    "/l7policies", "/l7policies/POLICY/rules",
+)  # fmt: skip
 
 
 @PRINTED
