@@ -1,11 +1,15 @@
 """Objects created with all that is below them in one call, where Octavia answers 500, and whole load balancers."""
 
+import json
+import pathlib
+import re
 from typing import Any
 
 import pytest
 
 from tests.unit.api.world import World
 
+GUIDE = pathlib.Path(__file__).parents[3] / "docs/user.md"
 NOWHERE = "11111111-1111-1111-1111-111111111111"
 MEMBER = {"address": "198.18.0.10", "protocol_port": 80}
 MONITOR = {"type": "HTTP", "delay": 1, "timeout": 1, "max_retries": 2}
@@ -72,6 +76,18 @@ def test_a_listener_comes_with_its_pools_and_policies(whole: World, balancer: An
     for row in (*rules, *found["pools"], *found["l7policies"]):
         assert row["provisioning_status"] == "PENDING_CREATE"
         assert row["project_id"] == made["project_id"]
+
+
+def test_the_listener_of_the_user_guide_can_be_made(whole: World, balancer: Any) -> None:
+    (printed,) = re.findall(r'^    \{"listener".+(?:\n      .+)*', GUIDE.read_text(), re.MULTILINE)
+    body = json.loads(printed.replace("LOAD-BALANCER-ID", balancer["id"]))
+    whole.call("POST", "/listeners", 201, body)
+    policies = whole.get("/l7policies", query_string="sort=position")["l7policies"]
+    assert [(policy["name"], len(policy["rules"])) for policy in policies] == [
+        ("no bots", 2),
+        ("images", 1),
+        ("moved", 1),
+    ]
 
 
 @pytest.mark.parametrize(
