@@ -1,6 +1,6 @@
 """L7 policies: ``/l7policies`` (reference, 1.11)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import falcon
@@ -15,7 +15,7 @@ from lictor.api.resource import Change, Reader, begin_at, rule
 from lictor.api.views import L7POLICIES, LISTENERS, POOLS, Document
 from lictor.model import L7Policy, Listener, Pool
 from lictor.model.changes import mark_deleted, mark_updated
-from lictor.model.l7rules import Invalid, implied_action, placed, redirection
+from lictor.model.l7rules import Invalid, implied_action, place, redirection
 from lictor.model.statuses import Provisioning
 
 _COLUMNS = ("name", "description", "admin_state_up")
@@ -23,8 +23,22 @@ _REDIRECTION = ("redirect_url", "redirect_prefix", "redirect_pool_id", "redirect
 _REDIRECTS_TO_POOL = "REDIRECT_TO_POOL"
 
 
-def create(change: Change, listener: Listener, wanted: L7PolicyInGraph, named: nested.Pools) -> L7Policy:
-    """Add a policy with its rules to a listener. Raises 400, 404, 409 and 501."""
+def create(
+    change: Change, listener: Listener, wanted: Sequence[L7PolicyInGraph], named: nested.Pools
+) -> list[L7Policy]:
+    """Add policies with their rules to a listener. Raises 400, 404, 409 and 501."""
+    added = [_new(change, listener, each, named) for each in wanted]
+    order = _present(change, listener.id)
+    for policy, each in zip(added, wanted, strict=True):
+        place(order, policy, each.position)
+    _number(order)
+    for policy, each in zip(added, wanted, strict=True):
+        change.add(policy, each.tags)
+        l7rules.create(change, policy, each.rules)
+    return added
+
+
+def _new(change: Change, listener: Listener, wanted: L7PolicyInGraph, named: nested.Pools) -> L7Policy:
     supported.check(change.api.conf, "l7policy", {"action": wanted.action})
     change.check_project(wanted.project_id)
     if listener.protocol == "PROMETHEUS":
@@ -32,12 +46,7 @@ def create(change: Change, listener: Listener, wanted: L7PolicyInGraph, named: n
     pool = _pool(change, listener, wanted, named)
     asked = {name: getattr(wanted, name) for name in _REDIRECTION} | {"redirect_pool_id": pool.id if pool else None}
     values = {name: getattr(wanted, name) for name in _COLUMNS} | _redirection(wanted.action, asked)
-    policy = L7Policy(listener_id=listener.id, **values)
-    _place(change, policy, wanted.position)
-    change.add(policy, wanted.tags)
-    if wanted.rules:
-        l7rules.create(change, policy, wanted.rules)
-    return policy
+    return L7Policy(listener_id=listener.id, **values)
 
 
 def _pool(change: Change, listener: Listener, wanted: L7PolicyInGraph, named: nested.Pools) -> Pool | None:
@@ -65,11 +74,6 @@ def _redirection(action: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _invalid(detail: str) -> Exception:
     return errors.bad_request(f"Invalid L7 Policy arguments: {detail}.")
-
-
-def _place(change: Change, policy: L7Policy, position: int | None) -> None:
-    others = [other for other in _present(change, policy.listener_id) if other is not policy]
-    _number(placed(others, policy, position))
 
 
 def _present(change: Change, listener_id: str) -> list[L7Policy]:
@@ -103,7 +107,7 @@ class PolicyCollection(Reader):
 
         def work(session: Session) -> Document:
             change, listener = begin_at(self.api, session, context, action, LISTENERS, Listener, wanted.listener_id)
-            policy = create(change, listener, wanted, nested.Pools(change, definitions))
+            (policy,) = create(change, listener, [wanted], nested.Pools(change, definitions))
             mark_updated(change.load_balancer, listener)
             session.flush()
             return L7POLICIES.show(session, policy.id)
@@ -169,5 +173,7 @@ def _update(change: Change, policy: L7Policy, values: dict[str, Any]) -> None:
     if named.get("redirect_pool_id") and redirects["redirect_pool_id"]:
         pools.check_fit(policy.listener, change.find(POOLS, Pool, redirects["redirect_pool_id"]))
     if "position" in values:
-        _place(change, policy, values.pop("position"))
+        order = [other for other in _present(change, policy.listener_id) if other is not policy]
+        place(order, policy, values.pop("position"))
+        _number(order)
     change.update(policy, values | redirects)

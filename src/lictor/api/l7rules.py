@@ -1,5 +1,6 @@
 """L7 rules: ``/l7policies/{l7policy}/rules`` (reference, 1.11)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import falcon
@@ -21,18 +22,16 @@ _COLUMNS = ("type", "compare_type", "key", "value", "invert", "admin_state_up")
 _COMPARED = ("type", "compare_type", "key", "value")
 
 
-def create(change: Change, policy: L7Policy, wanted: list[L7RuleInGraph]) -> list[L7Rule]:
-    """Add rules to a policy. Raises 400 and 409."""
-    _make_room(change, policy, len(wanted))
+def create(change: Change, policy: L7Policy, wanted: Sequence[L7RuleInGraph], there: int = 0) -> list[L7Rule]:
+    """Add rules to a policy that has ``there`` of them already. Raises 400 and 409."""
+    if there + len(wanted) > MOST_RULES:
+        raise errors.conflict(f"Too many rules on L7 policy {policy.id}: it can have {MOST_RULES}.")
     return [_add(change, policy, each) for each in wanted]
 
 
-def _make_room(change: Change, policy: L7Policy, more: int) -> None:
-    there = select(func.count()).where(
-        L7Rule.l7policy_id == policy.id, L7Rule.provisioning_status != Provisioning.PENDING_DELETE
-    )
-    if (change.session.scalar(there) or 0) + more > MOST_RULES:
-        raise errors.conflict(f"Too many rules on L7 policy {policy.id}: it can have {MOST_RULES}.")
+def _count(session: Session, l7policy_id: str) -> int:
+    mine = select(func.count()).where(L7Rule.l7policy_id == l7policy_id)
+    return session.scalar(mine.where(L7Rule.provisioning_status != Provisioning.PENDING_DELETE)) or 0
 
 
 def _add(change: Change, policy: L7Policy, wanted: L7RuleInGraph) -> L7Rule:
@@ -87,7 +86,7 @@ class RuleCollection(Reader):
             change, policy = begin_at(
                 self.api, session, context, rule(L7RULES, "post"), L7POLICIES, L7Policy, l7policy_id
             )
-            (added,) = create(change, policy, [wanted])
+            (added,) = create(change, policy, [wanted], _count(session, l7policy_id))
             _touch(change, policy)
             session.flush()
             return L7RULES.show(session, added.id)

@@ -52,8 +52,8 @@ def create(change: Change, wanted: ListenerInGraph, named: nested.Pools) -> List
     if default_pool is not None:
         pools.check_fit(listener, default_pool)
     change.add(listener, wanted.tags)
-    for policy in wanted.l7policies:
-        l7policies.create(change, listener, policy, named)
+    if wanted.l7policies:
+        l7policies.create(change, listener, wanted.l7policies, named)
     return listener
 
 

@@ -1,7 +1,7 @@
 """What L7 policies and their rules may say, as far as it needs nothing but their own values (reference, 1.11)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -67,10 +67,9 @@ def redirection(action: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def placed(others: Sequence[T], one: T, position: int | None) -> list[T]:
-    """The order of policies with ``one`` among them: at ``position``, which counts from 1, or at the end."""
-    at = len(others) if position is None else min(position - 1, len(others))
-    return [*others[:at], one, *others[at:]]
+def place(order: list[T], one: T, position: int | None) -> None:
+    """Put ``one`` into the order of policies: at ``position``, which counts from 1, or at the end."""
+    order.insert(len(order) if position is None else position - 1, one)
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------
