@@ -27,15 +27,15 @@ def test_a_fail_over_condemns_all_amphorae_of_one_load_balancer_and_wakes_the_lo
     assert world.wakes == wakes + 1
 
 
-def test_a_fail_over_of_what_is_pending_or_broken_is_accepted_and_of_what_goes_is_not(world: World) -> None:
+def test_a_fail_over_of_what_is_pending_or_broken_is_accepted_and_of_what_goes_is_not(whole: World) -> None:
     for status in ("PENDING_CREATE", "PENDING_UPDATE", "ERROR"):
-        balancer = in_status(world, status)["balancer"]
-        world.call("PUT", f"/loadbalancers/{balancer['id']}/failover", 202)
-        assert condemned(world, balancer) == [True]
-    balancer = in_status(world, "PENDING_DELETE")["balancer"]
-    text = world.call("PUT", f"/loadbalancers/{balancer['id']}/failover", 409)["faultstring"]
+        balancer = in_status(whole, status)["balancer"]
+        whole.call("PUT", f"/loadbalancers/{balancer['id']}/failover", 202)
+        assert condemned(whole, balancer) == [True]
+    balancer = in_status(whole, "PENDING_DELETE")["balancer"]
+    text = whole.call("PUT", f"/loadbalancers/{balancer['id']}/failover", 409)["faultstring"]
     assert text == f"Invalid state PENDING_DELETE of loadbalancer resource {balancer['id']}"
-    assert condemned(world, balancer) == [False]
+    assert condemned(whole, balancer) == [False]
 
 
 def test_a_fail_over_of_nothing_is_404(world: World) -> None:

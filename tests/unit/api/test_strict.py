@@ -13,40 +13,49 @@ PENDING = ("PENDING_CREATE", "PENDING_UPDATE", "PENDING_DELETE")
 
 @pytest.fixture
 def strict(tmp_path: pathlib.Path) -> World:
-    return World(tmp_path, api_settings__strict_immutability=True)
+    return World(tmp_path, api_settings__strict_immutability=True, controller_worker__compute_driver="noop")
 
 
 def in_status(world: World, status: str) -> dict:
     """A load balancer with a child of each kind, all settled but itself, which is as said."""
-    balancer = world.balancer()
-    world.settle()
-    listener = world.listener(balancer)
-    world.settle()
-    pool = world.pool(balancer)
-    world.settle()
-    member = world.member(pool)
-    world.settle()
-    monitor = world.monitor(pool)
-    world.settle()
-    world.store.write(lambda session: session.execute(update(LoadBalancer).values(provisioning_status=status)))
-    return {"balancer": balancer, "listener": listener, "pool": pool, "member": member, "monitor": monitor}
+    tree: dict[str, dict] = {}
+    for kind, make in (
+        ("balancer", world.balancer),
+        ("listener", lambda: world.listener(tree["balancer"])),
+        ("pool", lambda: world.pool(tree["balancer"])),
+        ("member", lambda: world.member(tree["pool"])),
+        ("monitor", lambda: world.monitor(tree["pool"])),
+        ("policy", lambda: world.policy(tree["listener"])),
+        ("rule", lambda: world.rule(tree["policy"])),
+    ):
+        tree[kind] = make()
+        world.settle()
+    mine = update(LoadBalancer).where(LoadBalancer.id == tree["balancer"]["id"])
+    world.store.write(lambda session: session.execute(mine.values(provisioning_status=status)))
+    return tree
 
 
 def below(tree: dict) -> list[tuple[str, str, dict | None]]:
     balancer, pool = tree["balancer"]["id"], f"/pools/{tree['pool']['id']}"
     member, monitor = f"{pool}/members/{tree['member']['id']}", f"/healthmonitors/{tree['monitor']['id']}"
-    listener = f"/listeners/{tree['listener']['id']}"
+    listener, policy = f"/listeners/{tree['listener']['id']}", f"/l7policies/{tree['policy']['id']}"
+    rule = f"{policy}/rules/{tree['rule']['id']}"
     new_pool = {"loadbalancer_id": balancer, "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
+    new_rule = {"type": "PATH", "compare_type": "EQUAL_TO", "value": "/y"}
     return [
         ("POST", "/listeners", {"listener": {"loadbalancer_id": balancer, "protocol": "TCP", "protocol_port": 1}}),
         ("POST", "/pools", {"pool": new_pool}),
         ("POST", f"{pool}/members", {"member": {"address": "198.18.0.11", "protocol_port": 1}}),
+        ("POST", "/l7policies", {"l7policy": {"listener_id": tree["listener"]["id"], "action": "REJECT"}}),
+        ("POST", f"{policy}/rules", {"rule": new_rule}),
         ("PUT", f"{pool}/members", {"members": []}),
         ("PUT", listener, {"listener": {"name": "x"}}),
         ("PUT", pool, {"pool": {"name": "x"}}),
         ("PUT", member, {"member": {"name": "x"}}),
         ("PUT", monitor, {"healthmonitor": {"name": "x"}}),
-        *(("DELETE", path, None) for path in (member, monitor, listener, pool)),
+        ("PUT", policy, {"l7policy": {"name": "x"}}),
+        ("PUT", rule, {"rule": {"value": "/x"}}),
+        *(("DELETE", path, None) for path in (rule, policy, member, monitor, listener, pool)),
     ]
 
 
@@ -78,10 +87,16 @@ def test_a_pending_load_balancer_is_neither_deleted_nor_failed_over(strict: Worl
     path = f"/loadbalancers/{balancer['id']}"
     expected = f"Invalid state {status} of loadbalancer resource {balancer['id']}"
     assert strict.delete(f"{path}?cascade=true", 409) == expected
+    (amphora,) = strict.get("/v2.0/octavia/amphorae")["amphorae"]
+    for failover in (f"{path}/failover", f"/v2.0/octavia/amphorae/{amphora['id']}/failover"):
+        assert strict.call("PUT", failover, 409)["faultstring"] == expected
     assert strict.row(balancer).provisioning_status == status
 
 
-def test_deletion_gets_out_of_error(strict: World) -> None:
+def test_fail_over_and_deletion_get_out_of_error(strict: World) -> None:
+    balancer = in_status(strict, "ERROR")["balancer"]
+    strict.call("PUT", f"/loadbalancers/{balancer['id']}/failover", 202)
+    assert strict.row(balancer).provisioning_status == "PENDING_UPDATE"
     balancer = in_status(strict, "ERROR")["balancer"]
     strict.delete(f"/loadbalancers/{balancer['id']}?cascade=true")
     assert strict.row(balancer).provisioning_status == "PENDING_DELETE"

@@ -1,5 +1,6 @@
 """Which port, subnet and network a creation means, row by row (reference, 1.6 "VIP resolution")."""
 
+import concurrent.futures
 import pathlib
 
 import pytest
@@ -134,6 +135,22 @@ def test_one_port_is_the_vip_of_one_load_balancer(site: Site) -> None:
         text = site.create("loadbalancers", 409, vip_port_id=port_id)
         assert text == f"Port {port_id} is the VIP of load balancer {first['id']} already."
     assert network.names() == before
+
+
+def test_of_many_who_want_one_port_at_the_same_time_one_gets_it(site: Site) -> None:
+    port = site.networking.bring("mine", site.networking.small)
+    body = {"loadbalancer": {"vip_port_id": port.id}}
+    with concurrent.futures.ThreadPoolExecutor(6) as crowd:
+        answers = list(
+            crowd.map(lambda _: site.http.simulate_post("/v2/loadbalancers", json=body).status_code, range(6))
+        )
+    assert sorted(answers) == [201, 409, 409, 409, 409, 409]
+    (made,) = site.get("/loadbalancers")["loadbalancers"]
+    assert made["vip_port_id"] == port.id
+    (amphora,) = site.get("/v2.0/octavia/amphorae")["amphorae"]
+    assert site.networking.names() == {"mine", f"octavia-lb-vrrp-{amphora['id']}"}, (
+        "the others gave back what they took"
+    )
 
 
 # --- what the operator allows ----------------------------------------------------------------------------------------
