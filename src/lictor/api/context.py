@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import falcon
@@ -86,6 +87,10 @@ class Owned(Protocol):
     @property
     def project_id(self) -> str:
         """Whose it is."""
+
+
+Sees = Callable[[Owned], bool]
+"""Whether an object of another service exists as far as somebody goes."""
 
 
 def may_use(context: Context, found: Owned) -> bool:

@@ -25,7 +25,7 @@ IS_ADMIN = "context_is_admin"
 """The rule that decides who is an administrator, to which other rules refer as ``is_admin:True``."""
 
 _LOOK_AGAIN = 1.0  # Seconds between looks at the operator's files.
-_MOST_DECISIONS = 50_000
+_MOST_DECISIONS = 10_000  # Some megabytes.
 
 
 class Caller(Protocol):

@@ -1,5 +1,7 @@
 """Load balancers: ``/loadbalancers`` (reference, 1.6)."""
 
+import functools
+
 import falcon
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -7,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from lictor.api import certificates, errors, graph, members, supported, vips
 from lictor.api.choices import Choice, choose
-from lictor.api.context import Context, authorize, context_of, owner
+from lictor.api.context import Context, authorize, context_of, may_use, owner
 from lictor.api.fields import boolean, changes, given
 from lictor.api.requests import LoadBalancerPost, LoadBalancerPut
 from lictor.api.resource import Api, Change, Reader, answer, begin_itself, rule
@@ -53,14 +55,17 @@ class LoadBalancerCollection(Reader):
         choice = choose(self.api, wanted)
         members.check_outside(self.api, graph.all_members(wanted))
         certificates.check_new(self.api, project_id, wanted)
-        self.respond(resp, _create(self.api, wanted, project_id, choice), falcon.HTTP_201)
+        self.respond(resp, _create(self.api, context, wanted, project_id, choice), falcon.HTTP_201)
 
 
-def _create(api: Api, wanted: LoadBalancerPost, project_id: str, choice: Choice) -> Document:
+def _create(api: Api, context: Context, wanted: LoadBalancerPost, project_id: str, choice: Choice) -> Document:
     """The ports first, then the rows: a port without rows is found by its name and collected."""
     load_balancer_id = new_id()
     amphora_ids = tuple(new_id() for _ in ROLES[choice.topology])
-    vip = vips.claim(api, wanted, vips.Owner(load_balancer_id, project_id, amphora_ids, choice.valid_vip_networks))
+    sees = functools.partial(may_use, context)
+    vip = vips.claim(
+        api, wanted, vips.Owner(load_balancer_id, project_id, amphora_ids, sees, choice.valid_vip_networks)
+    )
 
     def work(session: Session) -> Document:
         _check_ports_free(session, vip)
@@ -130,7 +135,8 @@ class LoadBalancerItem(Reader):
         load_balancer_id, context = LOAD_BALANCERS.identify(load_balancer_id), context_of(req)
         wanted = self.api.parse(req, "load_balancer", "loadbalancer", LoadBalancerPut)
         values = changes(wanted, LoadBalancerPost, {})
-        vips.check_extras(self.api.networking, values.get("vip_qos_policy_id"), values.get("vip_sg_ids"))
+        sees = functools.partial(may_use, context)
+        vips.check_extras(self.api.networking, values.get("vip_qos_policy_id"), values.get("vip_sg_ids"), sees)
 
         def work(session: Session) -> Document:
             change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)

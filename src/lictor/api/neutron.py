@@ -151,16 +151,18 @@ def _nothing(_api: Api, _req: falcon.Request) -> list[Document]:
     return []
 
 
-def _find_policy(api: Api, _req: falcon.Request, policy_id: str) -> Document | None:
-    return _named(api.networking.qos_policy(policy_id))
+def _find_policy(api: Api, req: falcon.Request, policy_id: str) -> Document | None:
+    return _named(req, api.networking.qos_policy(policy_id))
 
 
-def _find_group(api: Api, _req: falcon.Request, group_id: str) -> Document | None:
-    return _named(api.networking.security_group(group_id))
+def _find_group(api: Api, req: falcon.Request, group_id: str) -> Document | None:
+    return _named(req, api.networking.security_group(group_id))
 
 
-def _named(each: Named | None) -> Document | None:
-    return {"id": each.id, "name": each.name, **_project(each.project_id)} if each else None
+def _named(req: falcon.Request, each: Named | None) -> Document | None:
+    if each is None or not may_use(context_of(req), each):
+        return None
+    return {"id": each.id, "name": each.name, **_project(each.project_id)}
 
 
 def _projects(api: Api, req: falcon.Request) -> list[Document]:

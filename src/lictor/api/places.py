@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from oslo_config import cfg
 
 from lictor.api import errors
+from lictor.api.context import Sees
 from lictor.api.requests import AdditionalVip, LoadBalancerPost
 from lictor.drivers.network.base import Networking, Port, Subnet
 
@@ -35,11 +36,11 @@ class Further:
     port: Port | None
 
 
-def find(networking: Networking, conf: cfg.ConfigOpts, wanted: LoadBalancerPost, addresses: int) -> Place:
+def find(networking: Networking, conf: cfg.ConfigOpts, wanted: LoadBalancerPost, addresses: int, sees: Sees) -> Place:
     """The place that a request means, with so many addresses free unless one was asked for. Raises 400."""
     _check_sources(conf, wanted)
     if wanted.vip_port_id is not None:
-        return _of_port(networking, wanted.vip_port_id, wanted)
+        return _of_port(networking, wanted.vip_port_id, wanted, sees)
     if wanted.vip_subnet_id is not None:
         subnet = _subnet(networking, wanted.vip_subnet_id)
         return Place(_network_of(networking, subnet, wanted.vip_network_id), (subnet,))
@@ -56,8 +57,8 @@ def _check_sources(conf: cfg.ConfigOpts, wanted: LoadBalancerPost) -> None:
         raise errors.validation(f"VIP must contain one of: {', '.join(allowed)}.")
 
 
-def _of_port(networking: Networking, port_id: str, wanted: LoadBalancerPost) -> Place:
-    port = _free_port(networking, port_id)
+def _of_port(networking: Networking, port_id: str, wanted: LoadBalancerPost, sees: Sees) -> Place:
+    port = _free_port(networking, port_id, sees)
     if wanted.vip_network_id not in (None, port.network_id):
         raise errors.validation(
             f"vip_network_id '{wanted.vip_network_id}' is not that of VIP port {port_id}, which is '{port.network_id}'."
@@ -66,9 +67,9 @@ def _of_port(networking: Networking, port_id: str, wanted: LoadBalancerPost) -> 
     return Place(port.network_id, (_subnet(networking, port.subnet_id),), port)
 
 
-def _free_port(networking: Networking, port_id: str) -> Port:
+def _free_port(networking: Networking, port_id: str, sees: Sees) -> Port:
     port = networking.port(port_id)
-    if port is None:
+    if port is None or not sees(port):
         raise errors.invalid_subresource("Port", port_id)
     if port.device_id:
         raise errors.validation(f"VIP port {port_id} is already used by device {port.device_id}.")
@@ -143,7 +144,7 @@ def check_network(networking: Networking, conf: cfg.ConfigOpts, network_id: str,
         raise errors.validation(f"Network {network_id} has port security disabled, without which no VIP can move.")
 
 
-def further(networking: Networking, place: Place, wanted: Sequence[AdditionalVip]) -> list[Further]:
+def further(networking: Networking, place: Place, wanted: Sequence[AdditionalVip], sees: Sees) -> list[Further]:
     """The places of the additional VIPs, each on another subnet of the VIP's network. Raises 400."""
     used = {place.subnets[0].id} if len(place.subnets) == 1 else set()
     found = []
@@ -155,13 +156,13 @@ def further(networking: Networking, place: Place, wanted: Sequence[AdditionalVip
         used.add(vip.subnet_id)
         subnet = _subnet(networking, vip.subnet_id)
         _network_of(networking, subnet, place.network_id)
-        port = _further_port(networking, vip, place.network_id) if vip.port_id else None
+        port = _further_port(networking, vip, place.network_id, sees) if vip.port_id else None
         found.append(Further(subnet, vip.ip_address or "", port))
     return found
 
 
-def _further_port(networking: Networking, vip: AdditionalVip, network_id: str) -> Port:
-    port = _free_port(networking, str(vip.port_id))
+def _further_port(networking: Networking, vip: AdditionalVip, network_id: str, sees: Sees) -> Port:
+    port = _free_port(networking, str(vip.port_id), sees)
     if port.network_id != network_id:
         raise errors.validation(f"Port {port.id} of an additional VIP is not on the VIP's network {network_id}.")
     return _one_address(port, vip.subnet_id, vip.ip_address)

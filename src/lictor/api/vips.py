@@ -4,11 +4,13 @@ import dataclasses
 import logging
 
 from lictor.api import errors, places
+from lictor.api.context import Sees
 from lictor.api.places import Further, Place
 from lictor.api.requests import LoadBalancerPost
 from lictor.api.resource import Api
 from lictor.drivers.network.base import (
     AddressUnavailable,
+    Named,
     NetworkError,
     Networking,
     Port,
@@ -81,11 +83,15 @@ class Vip:
 
 @dataclasses.dataclass(frozen=True)
 class Owner:
-    """Whom ports are made for. ``valid_networks`` are those the VIP may be on; none leaves it to the configuration."""
+    """Whom ports are made for, and what of the network service's exists for whoever asks.
+
+    ``valid_networks`` are those the VIP may be on; none leaves it to the configuration.
+    """
 
     load_balancer_id: str
     project_id: str
     amphora_ids: tuple[str, ...]
+    sees: Sees
     valid_networks: tuple[str, ...] = ()
 
 
@@ -100,10 +106,10 @@ def claim(api: Api, wanted: LoadBalancerPost, owner: Owner) -> Vip:
 
 
 def _claim(api: Api, wanted: LoadBalancerPost, owner: Owner) -> Vip:
-    place = places.find(api.networking, api.conf, wanted, 1 + len(owner.amphora_ids))
-    check_extras(api.networking, wanted.vip_qos_policy_id, wanted.vip_sg_ids)
+    place = places.find(api.networking, api.conf, wanted, 1 + len(owner.amphora_ids), owner.sees)
+    check_extras(api.networking, wanted.vip_qos_policy_id, wanted.vip_sg_ids, owner.sees)
     places.check_network(api.networking, api.conf, place.network_id, owner.valid_networks)
-    further = places.further(api.networking, place, wanted.additional_vips)
+    further = places.further(api.networking, place, wanted.additional_vips, owner.sees)
     for subnet in place.subnets[:-1]:
         try:
             return _make(api.networking, place, subnet, further, wanted, owner)
@@ -112,13 +118,19 @@ def _claim(api: Api, wanted: LoadBalancerPost, owner: Owner) -> Vip:
     return _make(api.networking, place, place.subnets[-1], further, wanted, owner)
 
 
-def check_extras(networking: Networking, qos_policy_id: str | None, security_group_ids: list[str] | None) -> None:
+def check_extras(
+    networking: Networking, qos_policy_id: str | None, security_group_ids: list[str] | None, sees: Sees
+) -> None:
     """Raises 400 for QoS policies and security groups that are not there."""
-    if qos_policy_id is not None and networking.qos_policy(qos_policy_id) is None:
+    if qos_policy_id is not None and not _exists(networking.qos_policy(qos_policy_id), sees):
         raise errors.invalid_subresource("QoS policy", qos_policy_id)
     for group_id in security_group_ids or []:
-        if networking.security_group(group_id) is None:
+        if not _exists(networking.security_group(group_id), sees):
             raise errors.invalid_subresource("Security group", group_id)
+
+
+def _exists(found: Named | None, sees: Sees) -> bool:
+    return found is not None and sees(found)
 
 
 def release(networking: Networking, vip: Vip) -> None:

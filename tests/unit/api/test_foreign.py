@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from lictor.drivers.network.base import Named, PortRequest
+from lictor.drivers.network.local import LocalNetwork
 from lictor.model import Base
 from tests.unit.api import probes
 from tests.unit.api.callers import FOREIGN, OWN, Guarded, caller
@@ -164,6 +166,57 @@ def test_ports_and_projects_of_others_are_not_among_those_that_look_ups_find(wor
     foreign = world.get("/v2.0/ports", query_string=f"project_id={FOREIGN}")["ports"][0]["id"]
     assert world.get(f"/v2.0/ports/{foreign}", 404, headers=MEMBER)
     assert world.get(f"/projects/{FOREIGN}", 404, bare=True, headers=MEMBER)
+
+
+def brought(world: Guarded, project_id: str) -> str:
+    """A port that a user made."""
+    name = f"of {project_id} {len(world.networking.ports())}"
+    wanted = PortRequest(name=name, subnet_id=world.subnet.id, project_id=project_id)
+    return str(world.networking.create_ports([wanted])[0].id)
+
+
+def test_a_port_of_another_project_is_no_port_and_one_of_ones_own_is(tmp_path: pathlib.Path) -> None:
+    world = Guarded(tmp_path)
+    foreign, own = brought(world, FOREIGN), brought(world, OWN)
+    used = world.balancer(project_id=FOREIGN)["vip_port_id"]
+    for port_id in (foreign, used):
+        body = {"loadbalancer": {"vip_port_id": port_id}}
+        answer = world.call("POST", "/loadbalancers", 400, body, headers=MEMBER)
+        assert answer["faultstring"] == f"Port {port_id} not found."
+    body = {"loadbalancer": {"vip_port_id": own}}
+    assert world.call("POST", "/loadbalancers", 201, body, headers=MEMBER)["loadbalancer"]["vip_port_id"] == own
+    body = {"loadbalancer": {"vip_port_id": foreign}}
+    assert world.call("POST", "/loadbalancers", 201, body)["loadbalancer"]["project_id"] == OWN
+
+
+class Groups(LocalNetwork):
+    """A network with a security group and a QoS policy of another project."""
+
+    def security_group(self, group_id: str) -> Named | None:
+        return Named(group_id, "theirs", FOREIGN)
+
+    qos_policy = security_group
+
+
+class GuardedGroups(Guarded):
+    def _connect(self) -> LocalNetwork:
+        return Groups(self.conf, self.store)
+
+
+def test_security_groups_and_policies_of_another_project_are_none(tmp_path: pathlib.Path) -> None:
+    world = GuardedGroups(tmp_path)
+    path = f"/loadbalancers/{world.balancer(project_id=OWN)['id']}"
+    subnet = {"vip_subnet_id": world.subnet.id}
+    for values, title in (
+        ({"vip_sg_ids": [probes.NOBODYS]}, "Security group"), ({"vip_qos_policy_id": probes.NOBODYS}, "QoS policy"),
+    ):  # fmt: skip
+        for method, where, body in (("POST", "/loadbalancers", subnet | values), ("PUT", path, values)):
+            answer = world.call(method, where, 400, {"loadbalancer": body}, headers=MEMBER)
+            assert answer["faultstring"] == f"{title} {probes.NOBODYS} not found."
+        world.call("PUT", path, 200, {"loadbalancer": values})
+    for kind in ("security-groups", "qos/policies"):
+        assert world.get(f"/v2.0/{kind}/{probes.NOBODYS}", 404, headers=MEMBER)
+        assert world.get(f"/v2.0/{kind}/{probes.NOBODYS}")
 
 
 def test_what_happened_to_a_load_balancer_that_is_gone_is_told_to_its_project_alone(tmp_path: pathlib.Path) -> None:
