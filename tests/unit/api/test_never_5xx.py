@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lictor.api import requests
 from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
 from tests.unit.api.world import L, World
+from tests.unit.certs import Identity
 
 PRINTED = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -36,6 +37,9 @@ class Tree(World):
             "MONITOR": self.monitor(pool)["id"],
             "SUBNET": self.subnet.id,
         }
+        authority = Identity("ca", ca=True)
+        for name, content in {"www": Identity("www").bundle, "ca": authority.pem, "crl": authority.revoke()}.items():
+            self.secret(f"{name}.pem", content)
 
     def path(self, path: str) -> str:
         return L + "/".join(self.ids.get(segment, segment) for segment in path.split("/"))
@@ -132,6 +136,34 @@ def test_no_body_gives_a_5xx(tree: Tree, target: tuple, body: dict, listed: bool
     content = [known, body] if root == "members" or listed else known
     check(tree.http.simulate_request(method, tree.path(path), json={root: tree.fill(content)}))
     check(tree.http.simulate_request(method, tree.path(path), json={root: tree.fill(body)}))
+
+
+refs = st.sampled_from(["www", "ca", "crl", "none", "", "..", "file:www", "\U0001f600", "a\n"])
+secured = st.fixed_dictionaries(
+    {"protocol": st.sampled_from(["TERMINATED_HTTPS", "PROMETHEUS", "HTTP", "UDP", "SCTP"])},
+    optional={
+        "default_tls_container_ref": refs, "sni_container_refs": st.lists(refs, max_size=2),
+        "client_ca_tls_container_ref": refs, "client_crl_container_ref": refs, "tls_container_ref": refs,
+        "ca_tls_container_ref": refs, "crl_container_ref": refs, "tls_enabled": st.booleans(),
+        "client_authentication": st.sampled_from(["NONE", "OPTIONAL"]), "hsts_max_age": st.integers(0, 9),
+        "tls_ciphers": st.text("AHIGS@LEVC=0123:!+-_.", max_size=12) | st.just("HIGH:TLS_AES_128_CCM_SHA256"),
+        "tls_versions": st.lists(st.sampled_from(["SSLv3", "TLSv1", "TLSv1.3", "x"]), max_size=2),
+        "alpn_protocols": st.lists(st.sampled_from(["h2", "http/1.1", "x"]), max_size=2),
+        "insert_headers": st.dictionaries(st.sampled_from(["X-Real-IP", "X-SSL-Issuer", "x"]), words, max_size=2),
+        "type": st.sampled_from(["UDP-CONNECT", "SCTP", "PING"]),
+    },
+)  # fmt: skip
+
+
+@PRINTED
+@given(target=st.sampled_from(TARGETS), body=bodies, secure=secured)
+def test_no_reference_or_choice_for_tls_gives_a_5xx(tree: Tree, target: tuple, body: dict, secure: dict) -> None:
+    method, path, root, kind = target
+    known = {name: value for name, value in (body | secure).items() if name in kind.__struct_fields__}
+    content = [known] if root == "members" else known
+    answer = tree.http.simulate_request(method, tree.path(path), json={root: tree.fill(content)})
+    check(answer)
+    assert answer.status_code < 500
 
 
 @PRINTED
