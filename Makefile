@@ -11,7 +11,8 @@ READY := $(VENV)/.ready
 SEALED := tests/lab/sealed
 # Suites that need root, each in a sealed laboratory of its own; folders without a test file are passed over.
 LAB_SUITES := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /test_*.py,\
-    tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/conformance tests/keystone_lab)))))
+    tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/keystone_lab\
+    tests/conformance/sdk tests/conformance/cli)))))
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -83,11 +84,12 @@ conformance-tempest: root $(READY) $(KEYSTONE) $(TEMPEST) ## upstream's API suit
 	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest </dev/null
 
 .PHONY: test
-test: packages ## everything: lint, unit, databases, lab
+test: packages ## everything: lint, unit, databases, lab, conformance-tempest
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory databases
 	@$(MAKE) --no-print-directory lab
+	@$(MAKE) --no-print-directory conformance-tempest
 
 .PHONY: demo
 demo: root $(READY) ## a load balancer from nothing to the first byte, on this machine, in a minute

@@ -28,7 +28,7 @@ def texts_given(folder, functions):
 
 
 def _calls(folder):
-    for path in folder.glob("test_*.py"):
+    for path in (*folder.glob("test_*.py"), folder / "conftest.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 yield node

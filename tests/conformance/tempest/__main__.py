@@ -95,12 +95,12 @@ def report(results):
     reasons = collections.defaultdict(list)
     for name, (word, why) in sorted(results.items()):
         if word == "skipped":
-            reasons[why].append(name)
+            reasons[why].append(name.partition("[")[0])
     for why, names in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
         print(f"skipped {len(names)}: {why}", *names, sep="\n    ")
     failed = {name: why for name, (word, why) in sorted(results.items()) if word == "failed"}
     for name, why in failed.items():
-        print(f"FAILED {name}", *(line[:400] for line in why.splitlines()[-3:]), sep="\n    ")
+        print(f"FAILED {name.partition('[')[0]}", *(line[:400] for line in why.splitlines()[-3:]), sep="\n    ")
     return bool(failed)
 
 

@@ -24,9 +24,9 @@ class Results(testtools.StreamResult):
     def status(self, test_id=None, test_status=None, file_name=None, file_bytes=None, **_more):
         if file_name and file_bytes is not None:
             self.texts[test_id][file_name] += bytes(file_bytes)
-        # A class that cannot be set up has no test's name; tearDownClass likewise.
+        # A class that cannot be set up or taken down has its say under a name like a test's.
         if test_id and test_status in FINAL:
-            self.statuses[test_id.partition("[")[0]] = (FINAL[test_status], test_id)
+            self.statuses[test_id] = FINAL[test_status]
 
     def text(self, test_id):
         for name, content in sorted(self.texts[test_id].items()):
@@ -38,7 +38,7 @@ class Results(testtools.StreamResult):
 def main():
     results = Results()
     subunit.ByteStreamToStreamResult(sys.stdin.buffer, non_subunit_name="stdout").run(results)
-    json.dump({name: [word, results.text(full)] for name, (word, full) in results.statuses.items()}, sys.stdout)
+    json.dump({name: [word, results.text(name)] for name, word in results.statuses.items()}, sys.stdout)
 
 
 if __name__ == "__main__":
