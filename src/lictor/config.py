@@ -177,6 +177,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.ListOpt("denylist_vip_networks", default=[], help="Networks that no VIP may be on."),
         cfg.ListOpt("reserved_ips", default=["169.254.169.254"], help="Addresses that no member may have."),
     ],
+    "quotas": [
+        cfg.IntOpt(
+            f"default_{name}_quota", default=-1, min=-1, max=2_000_000_000, help="Of each project; -1: no limit."
+        )
+        for name in ("load_balancer", "listener", "pool", "member", "health_monitor", "l7policy", "l7rule")
+    ],
     "local_network": [
         # RFC 2544 sets 198.18.0.0/15 aside for tests between networks: the range least likely to be a host's own.
         cfg.StrOpt("cidr", default="198.18.0.0/20", help="Range of private-subnet: VIPs, amphorae and local servers."),

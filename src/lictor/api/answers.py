@@ -116,6 +116,20 @@ class Provider(Struct):
     description: str
 
 
+class Quota(Struct):
+    """What a project may have; -1 is no limit."""
+
+    loadbalancer: int
+    load_balancer: int
+    listener: int
+    pool: int
+    member: int
+    healthmonitor: int
+    health_monitor: int
+    l7policy: int
+    l7rule: int
+
+
 class Version(Struct):
     """One version of the API."""
 

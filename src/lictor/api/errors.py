@@ -91,6 +91,11 @@ _UNAUTHORIZED = msgspec.json.encode(
 )
 
 
+def quota_met(titles: str) -> falcon.HTTPError:
+    """403: the project has all it may have of these."""
+    return falcon.HTTPError(falcon.HTTP_403, description=f"Quota has been met for resources: {titles}")
+
+
 def conflict(text: str) -> falcon.HTTPError:
     """409: it clashes with what is there."""
     return falcon.HTTPError(falcon.HTTP_409, description=text)
@@ -174,6 +179,8 @@ def _raise_database(req: falcon.Request, _resp: Any, error: Exception, _params: 
         raise bad_request("A value of the request cannot be stored in the database.")
     if isinstance(error, ProgrammingError):
         raise _internal(req, error)
+    if isinstance(error, DBAPIError) and (error.statement or "").startswith("UPDATE quota"):
+        raise unavailable("Project busy. Unable to lock the project. Please try again.")
     LOG.error("%s met a database that does not work: %s", req.context.request_id, error)
     raise unavailable(f"The database {_trouble(error)}. Nothing was changed. Please try again later.")
 

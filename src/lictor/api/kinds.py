@@ -134,6 +134,7 @@ Netmask = Annotated[
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 Weight = Annotated[int, Meta(ge=0, le=256, description="a whole number from 0 to 256")]
 Retries = Annotated[int, Meta(ge=1, le=10, description="a whole number from 1 to 10")]
+Limit = Annotated[int, Meta(ge=-1, le=2_000_000_000, description="a whole number from -1 (no limit) to 2000000000")]
 Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number of seconds, 0 or more")]
 MaxAge = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number of seconds, 0 or more")]
 Milliseconds = Annotated[

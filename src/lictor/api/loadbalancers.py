@@ -1,13 +1,14 @@
 """Load balancers: ``/loadbalancers`` (reference, 1.6)."""
 
 import functools
+from typing import Any
 
 import falcon
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from lictor.api import certificates, errors, graph, members, supported, vips
+from lictor.api import certificates, errors, graph, limits, members, supported, vips
 from lictor.api.choices import Choice, choose
 from lictor.api.context import Context, authorize, context_of, may_use, owner
 from lictor.api.fields import boolean, changes, given
@@ -28,6 +29,7 @@ from lictor.model import (
 )
 from lictor.model.amphora import new_amphora
 from lictor.model.changes import EXPENDABLE
+from lictor.model.offers import amphora_columns
 from lictor.model.queries import replace_tags, statistics
 from lictor.model.statuses import ROLES, Provisioning
 
@@ -81,7 +83,8 @@ def _create(api: Api, context: Context, wanted: LoadBalancerPost, project_id: st
         )
         session.add(load_balancer)
         session.flush()
-        session.add_all(_amphorae(load_balancer, vip))
+        limits.grow(session, project_id, LoadBalancer)
+        session.add_all(_amphorae(session, load_balancer, vip))
         replace_tags(session, load_balancer_id, load_balancer_id, wanted.tags)
         graph.create(Change(api, session, load_balancer), wanted)
         session.flush()
@@ -95,10 +98,11 @@ def _create(api: Api, context: Context, wanted: LoadBalancerPost, project_id: st
         raise
 
 
-def _amphorae(load_balancer: LoadBalancer, vip: vips.Vip) -> list[Amphora]:
+def _amphorae(session: Session, load_balancer: LoadBalancer, vip: vips.Vip) -> list[Amphora]:
     """The rows that the loop will start instances for; each has its address already."""
+    promised: dict[str, Any] = {**amphora_columns(session, load_balancer)}
     return [
-        new_amphora(load_balancer, role, id=port.device_id, vrrp_port_id=port.id, vrrp_ip=port.ip_address)
+        new_amphora(load_balancer, role, id=port.device_id, vrrp_port_id=port.id, vrrp_ip=port.ip_address, **promised)
         for role, port in zip(ROLES[load_balancer.topology], vip.amphora_ports, strict=True)
     ]
 

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lictor.api import body, errors
+from lictor.api import body, errors, limits
 from lictor.api.context import authorize, context_of
 from lictor.api.fields import boolean, changes
 from lictor.api.kinds import parse_address
@@ -186,6 +186,7 @@ def _replace(change: Change, pool: Pool, wanted: list[MemberInBatch], additive: 
         else:
             changed = _refresh(change, old[key], each, tags.get(old[key].id, [])) or changed
     mark_deleted(change.load_balancer, *gone)
+    limits.grow(change.session, pool.project_id, Member, -len(gone))
     return changed
 
 

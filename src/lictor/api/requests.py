@@ -23,6 +23,7 @@ from lictor.api.kinds import (
     HttpVersion,
     InsertHeaders,
     Label,
+    Limit,
     MaxAge,
     Milliseconds,
     Name,
@@ -456,3 +457,17 @@ class AvailabilityZoneProfilePut(Wire):
     name: Label | UnsetType | None = UNSET
     provider_name: Label | UnsetType | None = UNSET
     availability_zone_data: ProfileData | UnsetType | None = UNSET
+
+
+class QuotaPut(Wire):
+    """``PUT /quotas/{project_id}``. ``load_balancer`` and ``health_monitor`` are old spellings of their neighbours."""
+
+    loadbalancer: Limit | UnsetType | None = UNSET
+    load_balancer: Limit | UnsetType | None = UNSET
+    listener: Limit | UnsetType | None = UNSET
+    pool: Limit | UnsetType | None = UNSET
+    member: Limit | UnsetType | None = UNSET
+    healthmonitor: Limit | UnsetType | None = UNSET
+    health_monitor: Limit | UnsetType | None = UNSET
+    l7policy: Limit | UnsetType | None = UNSET
+    l7rule: Limit | UnsetType | None = UNSET

@@ -14,7 +14,7 @@ from oslo_config import cfg
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lictor.api import body, errors, listing
+from lictor.api import body, errors, limits, listing
 from lictor.api.context import Context, authorize, context_of
 from lictor.api.fields import Wire
 from lictor.api.links import base_uri
@@ -51,8 +51,14 @@ class Api:
         return body.parse(req, self.body_limit, argument, root, wanted)
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """Run a transaction, and tell the loop once it is committed."""
-        result = self.store.write(work)
+        """Run a transaction within the quotas of its projects, and tell the loop once it is committed."""
+
+        def whole(session: Session) -> T:
+            result = work(session)
+            limits.enforce(self.conf, session)
+            return result
+
+        result = self.store.write(whole)
         self.wake()
         return result
 
@@ -79,6 +85,7 @@ class Change:
         row.id, row.project_id = new_id(), self.load_balancer.project_id
         changes.mark_created(self.load_balancer, row)
         self.session.add(row)
+        limits.grow(self.session, row.project_id, type(row))
         if tags:
             self.tag(row.id, tags)
 

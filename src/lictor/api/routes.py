@@ -43,6 +43,7 @@ from lictor.api.providers import (
     ProviderCollection,
     ProviderItem,
 )
+from lictor.api.quotas import QuotaCollection, QuotaDefaults, QuotaItem
 from lictor.api.requests import (
     L7PolicyPost,
     L7PolicyPut,
@@ -59,9 +60,10 @@ from lictor.api.requests import (
     MonitorPut,
     PoolPost,
     PoolPut,
+    QuotaPut,
 )
 from lictor.api.resource import Api
-from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
+from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS, QUOTAS
 
 VERSIONS: Final = ("/v2.0", "/v2")
 """Two names of one tree; the first is the one that documents name."""
@@ -108,6 +110,7 @@ def _catalogue(path: str, kind: catalogue.Kind) -> tuple[Route, Route]:
     )
 
 
+_QUOTA = "/quotas/{project_id}"
 _PROVIDER = "/providers/{provider}"
 _BALANCER, _LISTENER, _POOL = "/loadbalancers/{load_balancer_id}", "/listeners/{listener_id}", "/pools/{pool_id}"
 _POLICY = "/l7policies/{l7policy_id}"
@@ -180,6 +183,15 @@ LBAAS: Final = (
         put=updates(L7RULES, L7RulePut, L7RulePost),
         delete=deletes(),
     ),
+    Route("/quotas", QuotaCollection, get=lists(QUOTAS)),
+    Route(
+        _QUOTA,
+        QuotaItem,
+        get=reads("quota", answers.Quota),
+        put=Operation(202, Answer(answers.Quota, "quota"), Body("quota", QuotaPut, QuotaPut), errors=WRITE_ERRORS),
+        delete=deletes(status=202),
+    ),
+    Route(f"{_QUOTA}/default", QuotaDefaults, get=reads("quota", answers.Quota)),
     *_catalogue("/flavors", flavors.KIND),
     *_catalogue("/flavorprofiles", flavors.PROFILES_OF_FLAVORS),
     *_catalogue("/availabilityzones", availabilityzones.KIND),

@@ -28,9 +28,11 @@ from lictor.model import (
     LoadBalancer,
     Member,
     Pool,
+    Quota,
     Resource,
 )
 from lictor.model.queries import chunks, ids_by_parent, tags_of
+from lictor.model.quotas import LIMITED
 
 Document = dict[str, Any]
 
@@ -383,4 +385,16 @@ AVAILABILITY_ZONE_PROFILES = View(
     columns=_named(AvailabilityZoneProfile, "id", "name", "provider_name", "availability_zone_data"),
     finish=no_more,
     links="availability_zone_profile",
+)
+
+QUOTAS = View(
+    model=Quota,
+    single="quota",
+    plural="quotas",
+    title="Quotas",
+    rule="quota",
+    columns=_named(Quota, "project_id", *LIMITED),
+    finish=no_more,
+    key="project_id",
+    shapes={"load_balancer": int, "health_monitor": int},
 )

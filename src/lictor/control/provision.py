@@ -17,6 +17,7 @@ from lictor.drivers.network.base import AddressUnavailable, NetworkError, Port
 from lictor.failpoints import reach
 from lictor.model import Amphora, AmphoraHealth, LoadBalancer, now
 from lictor.model.amphora import new_amphora
+from lictor.model.offers import amphora_columns
 from lictor.model.statuses import ROLES, AmphoraStatus
 
 LOG = logging.getLogger(__name__)
@@ -35,10 +36,13 @@ def amphora_rows(task: Task) -> None:
         _remove(task, amphora)
     have = {amphora.role for amphora in serving(task)}
     missing = [role for role in ROLES[task.load_balancer.topology] if role not in have]
+
+    def insert(session: Session) -> None:
+        promised = amphora_columns(session, task.load_balancer)
+        session.add_all([new_amphora(task.load_balancer, role, **promised) for role in missing])
+
     if missing:
-        task.tools.store.write(
-            lambda session: session.add_all([new_amphora(task.load_balancer, role) for role in missing])
-        )
+        task.tools.store.write(insert)
 
 
 def _never_served(task: Task) -> list[Amphora]:

@@ -1,6 +1,6 @@
 """What administrators set: flavors, availability zones and quotas (reference, 1.12 and 1.13)."""
 
-from sqlalchemy import Boolean, ForeignKey, Integer, String
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lictor.model.base import Base, Identified, Uuid
@@ -49,7 +49,10 @@ class AvailabilityZone(Base):
 
 
 class Quota(Base):
-    """A project's limits: null means the configured default, -1 no limit."""
+    """A project's limits: null means the configured default, -1 no limit.
+
+    ``holds`` rises whenever a transaction holds the row: see ``model.quotas``.
+    """
 
     __tablename__ = "quota"
 
@@ -61,3 +64,4 @@ class Quota(Base):
     healthmonitor: Mapped[int | None] = mapped_column(Integer)
     l7policy: Mapped[int | None] = mapped_column(Integer)
     l7rule: Mapped[int | None] = mapped_column(Integer)
+    holds: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

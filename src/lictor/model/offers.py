@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lictor.model.admin import AvailabilityZone, AvailabilityZoneProfile, Flavor, FlavorProfile
+from lictor.model.loadbalancer import LoadBalancer
 
 Data = dict[str, Any]
 
@@ -23,6 +24,14 @@ def availability_zone_data(session: Session, name: str | None) -> Data:
     profile, zone = AvailabilityZoneProfile, AvailabilityZone
     query = select(profile.availability_zone_data).join(zone, zone.availability_zone_profile_id == profile.id)
     return _read(session.scalar(query.where(zone.name == name)) if name else None)
+
+
+def amphora_columns(session: Session, load_balancer: LoadBalancer) -> dict[str, str | None]:
+    """What these promise of each amphora, as it stands in the amphora's row."""
+    return {
+        "compute_flavor": flavor_data(session, load_balancer.flavor_id).get("compute_flavor"),
+        "cached_zone": availability_zone_data(session, load_balancer.availability_zone).get("compute_zone"),
+    }
 
 
 def _read(text: str | None) -> Data:

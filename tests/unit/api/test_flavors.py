@@ -219,6 +219,14 @@ def test_without_a_data_plane_a_flavor_has_its_say(whole: World) -> None:
     assert "vip_sg_ids" in text
 
 
+def test_amphorae_show_the_compute_flavor_that_the_flavor_says(whole: World) -> None:
+    made = flavor(whole, data={"loadbalancer_topology": "ACTIVE_STANDBY", "compute_flavor": "m1.small"})["id"]
+    balancer = whole.balancer(flavor_id=made)
+    with whole.store.read() as session:
+        mine = select(Amphora.compute_flavor).where(Amphora.load_balancer_id == balancer["id"])
+        assert session.scalars(mine).all() == ["m1.small"] * 2
+
+
 def test_members_have_sriov_ports_where_the_flavor_allows_them(whole: World) -> None:
     some, none = flavor(whole, data={"allow_member_sriov": True})["id"], flavor(whole, name="none")["id"]
     wanted = {"address": "192.0.2.1", "protocol_port": 80, "request_sriov": True}

@@ -35,7 +35,7 @@ def test_a_bare_node_says_its_name(world: World, path: str) -> None:
     assert world.get(path) == path.rsplit("/", 1)[1]
 
 
-@pytest.mark.parametrize("path", ["/v2.0/lbaas/nothing", "/v2.0/lbaas/quotas", "/loadbalancers", "/v3", "/v2.0/lbaas/"
+@pytest.mark.parametrize("path", ["/v2.0/lbaas/nothing", "/v2.0/lbaas/flavours", "/loadbalancers", "/v3", "/v2.0/lbaas/"
                                   "loadbalancers/11111111-1111-1111-1111-111111111111/foo"])  # fmt: skip
 def test_what_is_not_there_is_404_in_octavias_shape(world: World, path: str) -> None:
     answer = world.http.simulate_get(path)
