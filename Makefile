@@ -24,6 +24,10 @@ help: ## what can be made
 packages:
 	@bash .ci/packages
 
+.PHONY: servers
+servers: $(if $(filter 0,$(shell id -u)),packages)
+	@bash .ci/packages tests
+
 # Packages come first where we may install them: Debian's python3 makes no virtual environment without python3-venv.
 $(READY): pyproject.toml | $(if $(filter 0,$(shell id -u)),packages)
 	@[ -n "$(PYTHON)" ] || { echo "no Python 3.11 or newer found: run 'make setup' as root" >&2; exit 1; }
@@ -50,7 +54,7 @@ unit: $(READY) ## tests that need neither root nor network, in seconds
 
 # What speaks to the database is tested on all of them; the same tests, with servers of their own.
 .PHONY: databases
-databases: $(READY) ## the unit tests of API, model and loop on PostgreSQL and MariaDB
+databases: servers $(READY) ## the unit tests of API, model and loop on PostgreSQL and MariaDB
 	@failed=(); \
 	for kind in postgresql mariadb; do \
 	    echo "== $$kind"; \
@@ -84,7 +88,7 @@ conformance-tempest: root $(READY) $(KEYSTONE) $(TEMPEST) ## upstream's API suit
 	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest </dev/null
 
 .PHONY: test
-test: packages ## everything: lint, unit, databases, lab, conformance-tempest
+test: servers ## everything: lint, unit, databases, lab, conformance-tempest
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory databases
