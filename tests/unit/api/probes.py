@@ -5,10 +5,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from sqlalchemy import update
 
-from lictor.api import routes
 from lictor.model import Amphora
 from tests.unit.api import offers
 from tests.unit.api.callers import FOREIGN, OWN, Guarded
@@ -39,24 +37,10 @@ def ids_of(world: Guarded, project_id: str) -> Ids:
     pool, listener = world.pool(balancer), world.listener(balancer)
     ids = {"lb": balancer["id"], "pool": pool["id"], "listener": listener["id"], "project": project_id}
     ids |= {"member": world.member(pool)["id"], "monitor": world.monitor(pool)["id"], "amphora": _amphora(world, ids)}
-    if has("/l7policies"):
-        ids["policy"] = _policy(world, ids)
-        ids["rule"] = _rule(world, ids)
-    if has("/quotas"):
-        _quota(world, ids)
+    ids["policy"] = _policy(world, ids)
+    ids["rule"] = _rule(world, ids)
+    _quota(world, ids)
     return ids
-
-
-def has(path: str) -> bool:
-    """Whether the API has that path yet."""
-    return any(path == route.path for route in routes.LBAAS)
-
-
-def skip_if_not_there_yet(*request: Any) -> None:
-    """Other engineers' work of these hours."""
-    for word, path in (("l7", "/l7policies"), ("quotas", "/quotas")):
-        if word in str(request) and not has(path):
-            pytest.skip("not there yet")
 
 
 def shared_ids(world: Guarded) -> Ids:
