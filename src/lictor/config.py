@@ -53,6 +53,13 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
         cfg.StrOpt("default_provider_driver", default="amphora", help="Provider of load balancers that name none."),
         cfg.StrOpt("pagination_max_limit", default="1000", help="Longest page of a list, or 'infinite'."),
+        cfg.BoolOpt("allow_pagination", default=True, help="Whether lists have pages; if not, they are whole."),
+        cfg.BoolOpt("allow_sorting", default=True, help="Whether clients choose the order of lists."),
+        cfg.BoolOpt("allow_filtering", default=True, help="Whether lists can be filtered; if not, that is refused."),
+        cfg.BoolOpt("allow_field_selection", default=True, help="Whether clients choose the attributes they get."),
+        cfg.BoolOpt(
+            "healthcheck_enabled", default=False, help="Whether there is /healthcheck; with `lictor up` there is."
+        ),
         cfg.StrOpt("api_base_uri", help="Base of links in answers; default: as the client wrote it."),
         cfg.IntOpt(
             "max_request_body_size", default=8 * 2**20, min=1024, help="Bytes; larger bodies are refused (413)."

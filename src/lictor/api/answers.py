@@ -146,9 +146,10 @@ class Versions(Struct):
 
 
 class Health(Struct):
-    """Whether the API works."""
+    """Whether the API works; more, and objects for the reasons, if the operator wants details."""
 
     reasons: list[Any]
+    detailed: bool
 
 
 class Fault(Struct):

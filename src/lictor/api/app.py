@@ -21,7 +21,7 @@ def create_app(
     secrets: Secrets,
     wake: Callable[[], None],
     strategy: auth.Strategy | None = None,
-) -> falcon.App[Any, Any]:
+) -> middleware.Application:
     """The WSGI application. ``wake`` is called after every write that was committed, from the request's thread.
 
     ``strategy`` finds out who asks, if not as ``[api_settings] auth_strategy`` says. Raises ``config.Misconfigured``.
@@ -33,4 +33,4 @@ def create_app(
     errors.register(app)
     for path, route in routes.every():
         app.add_route(path, route.build(api))
-    return app
+    return middleware.behind_proxies(conf, app)

@@ -1,12 +1,9 @@
-"""Where a client begins: the versions of this API, and whether it works (reference, 1.1 and 1.2)."""
+"""Where a client begins: the versions of this API (reference, 1.1 and 1.2)."""
 
 from typing import Any
 
 import falcon
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
-from lictor.api import errors
 from lictor.api.links import base_uri
 from lictor.api.resource import Api, answer
 
@@ -53,21 +50,3 @@ class Node:
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """The name."""
         answer(resp, self._name)
-
-
-class Healthcheck:
-    """``/healthcheck``: for load balancers and monitors in front of this API."""
-
-    def __init__(self, api: Api) -> None:
-        self._store = api.store
-
-    def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
-        """200 if the database answers. Raises 503."""
-        try:
-            with self._store.read() as session:
-                session.execute(text("SELECT 1"))
-        except SQLAlchemyError:
-            raise errors.unavailable("The database cannot be reached.") from None
-        answer(resp, {"reasons": ["OK"]})
-
-    on_head = on_get

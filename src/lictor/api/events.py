@@ -42,7 +42,7 @@ class LoadBalancerEvents(Reader):
     def on_get(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
         """List, the newest first; also those of a load balancer that is gone, for as long as they are kept."""
         load_balancer_id = LOAD_BALANCERS.identify(load_balancer_id)
-        page = listing.parse(req, EVENTS, self.api.conf.api_settings.pagination_max_limit)
+        page = listing.parse(req, EVENTS, self.api.conf.api_settings)
         page.visible.append(Event.load_balancer_id == load_balancer_id)
         with self.api.store.read() as session:
             authorize(context_of(req), rule(EVENTS, "get_events"), _project(session, load_balancer_id))

@@ -89,17 +89,17 @@ def decode(document: Any, wanted: type[W], argument: str, root: str, place: str 
 
     ``root`` is the envelope it stood in; ``place`` goes before the names of its attributes if it is one of many.
     """
-    lenient = _lenient(wanted, document)
+    understood = lenient(wanted, document)
     try:
-        return msgspec.convert(lenient, wanted)
+        return msgspec.convert(understood, wanted)
     except msgspec.ValidationError as error:
-        raise _explain(error, lenient, wanted, argument, place or root, place) from None
+        raise _explain(error, understood, wanted, argument, place or root, place) from None
     except RecursionError:
         raise errors.bad_request("Request is not in valid JSON format") from None
 
 
-def _lenient(wanted: type[Wire], document: Any) -> Any:
-    """What WSME would have understood."""
+def lenient(wanted: type[Wire], document: Any) -> Any:
+    """What WSME would have understood (reference, 1.1 "Coercion")."""
     if not isinstance(document, dict):
         return document
     fields = _fields(wanted)
@@ -123,10 +123,12 @@ def boolean(text: str) -> bool | None:
 def _coerce(field: "_Field", value: Any) -> Any:
     struct = field.struct
     if struct is not None:
-        return [_lenient(struct, item) for item in value] if isinstance(value, list) else _lenient(struct, value)
+        return [lenient(struct, item) for item in value] if isinstance(value, list) else lenient(struct, value)
     if field.kind is bool and isinstance(value, str | int):
         known = boolean(str(value))
         return value if known is None else known
+    if field.kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)  # JSON knows one kind of number
     if field.kind in (int, float) and isinstance(value, str):
         return _number(field.kind, value)
     return value

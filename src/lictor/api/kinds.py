@@ -92,10 +92,11 @@ def _text(pattern: str, description: str, most: int, least: int = 0) -> Meta:
 
 def _plain(description: str, most: int, least: int = 0) -> Meta:
     """Any text without NUL, which PostgreSQL cannot store and ``lictor.api.body`` refuses."""
-    document = {"pattern": r"^[^\x00]*$"}
+    document = {"pattern": _NO_NUL}
     return Meta(min_length=least or None, max_length=most, description=description, extra_json_schema=document)
 
 
+_NO_NUL = r"^[^\x00]*$"
 _IP = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
@@ -162,7 +163,11 @@ DomainName = Annotated[str, _text(rf"({_LABEL}\.)*{_LABEL}\.?", "a domain name o
 Ciphers = Annotated[str, _text(r"[A-Za-z0-9\-+!:@=_.]+", "a list of ciphers as OpenSSL writes it", 2048)]
 CookieName = Annotated[str, _text(r"[^\s,;\\]+", "a cookie's name without white space , ; and \\", 255, 1)]
 InsertHeaders = Annotated[
-    dict[str, Name], Meta(description="an object whose values are texts of at most 255 characters")
+    dict[str, Name],
+    Meta(
+        description="an object whose values are texts of at most 255 characters",
+        extra_json_schema={"propertyNames": {"pattern": _NO_NUL}},
+    ),
 ]
 TlsVersion = Literal["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 Alpn = Literal["h2", "http/1.1", "http/1.0"]

@@ -52,16 +52,29 @@ class Page:
     visible: list[ColumnElement[bool]] = dataclasses.field(default_factory=list)
 
 
-def parse(req: falcon.Request, view: View, longest: str) -> Page:
-    """Understand the query string. Raises 400. ``longest`` is ``[api_settings] pagination_max_limit``."""
+def parse(req: falcon.Request, view: View, options: Any) -> Page:
+    """Understand the query string. Raises 400. ``options`` are ``[api_settings]``, which may switch parts of it off.
+
+    A list that is longer than was asked for, or in another order, is of use; one of the wrong objects is not: so
+    filters are refused where they are off, and the rest is passed over.
+    """
+    conditions = _filters(req, view) + _tag_filters(req, view)
+    if not options.allow_filtering and (conditions or _single(req, "project_id") is not None):
+        raise errors.bad_request("Lists cannot be filtered here: [api_settings] allow_filtering is off.")
+    pages = options.allow_pagination
     return Page(
-        conditions=_filters(req, view) + _tag_filters(req, view),
-        keys=_sort_keys(req, view),
-        limit=_limit(_single(req, "limit"), longest),
-        marker=_single(req, "marker"),
-        reverse=boolean(_single(req, "page_reverse") or "") or False,
-        fields=req.get_param_as_list("fields") or [],
+        conditions=conditions,
+        keys=_sort_keys(view, _sort_words(req) if options.allow_sorting else []),
+        limit=_limit(_single(req, "limit"), options.pagination_max_limit) if pages else None,
+        marker=_single(req, "marker") if pages else None,
+        reverse=pages and (boolean(_single(req, "page_reverse") or "") or False),
+        fields=fields_of(req, options),
     )
+
+
+def fields_of(req: falcon.Request, options: Any) -> list[str]:
+    """The attributes that a request wants to see, if it may choose them."""
+    return (req.get_param_as_list("fields") or []) if options.allow_field_selection else []
 
 
 def fetch(req: falcon.Request, session: Session, view: View, page: Page, base: str) -> Document:
@@ -128,6 +141,8 @@ def _filters(req: falcon.Request, view: View) -> list[ColumnElement[bool]]:
 def _condition(view: View, name: str, value: str) -> ColumnElement[bool]:
     if name in view.filters:
         return view.filters[name](value)
+    if view.shapes.get(name) is not None:
+        raise errors.bad_request(f"{_BAD_FILTER}: {name} holds other objects, and lists are filtered by plain values.")
     if name not in view.columns or not comparable(view.columns[name]):
         raise errors.bad_request(f"{_BAD_FILTER}: {name}")
     column: ColumnElement[Any] = view.columns[name].expression
@@ -151,7 +166,7 @@ def _typed(column: ColumnElement[Any], value: str) -> Any:
 
 
 def _integer(text: str) -> int:
-    number = int(text) if len(text) < 20 else 2**63
+    number = int(text) if len(text) <= 20 else 2**63
     if abs(number) >= 2**63:
         raise ValueError(text)
     return number
@@ -198,8 +213,8 @@ def _has_all(view: View, tags: set[str]) -> ColumnElement[bool]:
 # --- sorting and pages -----------------------------------------------------------------------------------------------
 
 
-def _sort_keys(req: falcon.Request, view: View) -> list[SortKey]:
-    keys = [_sort_key(view, name, direction) for name, direction in _sort_words(req)]
+def _sort_keys(view: View, words: list[tuple[str, str]]) -> list[SortKey]:
+    keys = [_sort_key(view, name, direction) for name, direction in words]
     names = [key.column.key for key in keys]
     if len(set(names)) < len(names):
         raise errors.bad_request("Sort keys: each may be given only once")

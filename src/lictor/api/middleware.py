@@ -2,11 +2,16 @@
 
 import logging
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import falcon
+from oslo_config import cfg
+from oslo_middleware import cors, http_proxy_to_wsgi
 
 from lictor.model import new_id
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 LOG = logging.getLogger(__name__)
 
@@ -53,3 +58,21 @@ class JsonOnly:
 def chain(authentication: Any) -> list[Any]:
     """The middleware in the order in which a request meets it."""
     return [RequestId(), authentication, JsonOnly()]
+
+
+def behind_proxies(conf: cfg.ConfigOpts, app: Application) -> Application:
+    """The application with what oslo.middleware puts around it, if its options ask for any (reference, 1.1).
+
+    ``[cors] allowed_origin`` lets pages of other origins in; ``[oslo_middleware] enable_proxy_headers_parsing`` makes
+    links that lead through the proxy in front of us. What is switched off costs nothing.
+    """
+    conf.register_opts(http_proxy_to_wsgi.OPTS, group="oslo_middleware")
+    conf.register_opts(cors.CORS_OPTS, group="cors")
+    if conf.oslo_middleware.enable_proxy_headers_parsing:
+        app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+    if conf.cors.allowed_origin:
+        conf.set_default("allow_methods", ["GET", "POST", "PUT", "DELETE"], group="cors")
+        conf.set_default("allow_headers", ["X-Auth-Token", "X-Project-Id", "Authorization"], group="cors")
+        conf.set_default("expose_headers", ["X-Openstack-Request-Id"], group="cors")
+        app = cors.CORS(app, conf)
+    return app

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lictor import __version__
-from lictor.api import answers, parameters, routes
+from lictor.api import answers, parameters, routes, steps
 from lictor.api.operations import Answer, Body, Operation
 from lictor.api.routes import Route
 from lictor.api.shapes import REFERENCE, Schema, Shapes, lenient
@@ -60,6 +60,10 @@ def build() -> Document:
     table = list(documented())
     shapes = _Schemas(table)
     paths = {path: _path(path, route, shapes) for path, route in table}
+    for path, route in table:
+        for verb, operation in route.operations.items():
+            if operation.status == 201 and operation.answer:
+                paths[path][verb]["responses"]["201"]["links"] = steps.links(path, operation.answer, table)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Lictor", "version": __version__, "description": _INFO, "license": {"name": "Apache-2.0"}},
@@ -150,7 +154,7 @@ def _operation(path: str, verb: str, route: Route, schemas: _Schemas) -> Documen
     words = inspect.cleandoc(route.handler(verb).__doc__ or "").replace("``", "`")
     summary, _, more = words.partition("\n\n")
     document: Document = {
-        "operationId": _identifier(path, verb),
+        "operationId": steps.identifier(path, verb),
         "summary": " ".join(summary.split()),
         "tags": [_tag(path)],
         "responses": _responses(operation, schemas),
@@ -166,14 +170,11 @@ def _operation(path: str, verb: str, route: Route, schemas: _Schemas) -> Documen
     return document
 
 
-def _identifier(path: str, verb: str) -> str:
-    words = [word.strip("{}") for word in path.removeprefix("/v2.0/lbaas/").split("/") if word]
-    return "_".join([verb, *(words or ["root"])]).replace(".", "_").replace("-", "_")
-
-
 def _tag(path: str) -> str:
     words = path.removeprefix("/v2.0").removeprefix("/lbaas").removeprefix("/octavia").strip("/").split("/")
-    return "members" if "members" in words else "rules" if "rules" in words else words[0] or "versions"
+    if not path.startswith("/v2.0/") and words[0] != "projects":
+        return "about"
+    return "members" if "members" in words else "rules" if "rules" in words else words[0] or "about"
 
 
 def _responses(operation: Operation, schemas: _Schemas) -> Document:
@@ -183,7 +184,8 @@ def _responses(operation: Operation, schemas: _Schemas) -> Document:
         document = {"application/json": {"schema": schemas.answer(operation.answer)}}
         success["content"] = (document if operation.answer.shape else {}) | texts
     errors = {str(code): {"$ref": f"#/components/responses/{code}"} for code in sorted(operation.errors)}
-    return {str(operation.status): success, **errors}
+    alike = {str(code): success | {"description": _ERRORS[code]} for code in operation.alike}
+    return {str(operation.status): success, **alike, **errors}
 
 
 def _error(code: int) -> Document:

@@ -60,7 +60,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """One verb on one path."""
+    """One verb on one path. ``alike`` are statuses other than the good one that come with the same answer."""
 
     status: int = 200
     answer: Answer | None = None
@@ -68,6 +68,7 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = READ_ERRORS
     secured: bool = True
+    alike: tuple[int, ...] = ()
 
 
 FIELDS = Parameter("fields", "Only these attributes are shown; unknown names show nothing.", {"type": "string"}, True)

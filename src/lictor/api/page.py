@@ -40,7 +40,9 @@ def render(document: Document) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>'
         f"<h1>{title}</h1>{_prose(info['description'])}<p>The same for programs: "
         f'<a href="openapi.json">openapi.json</a> (OpenAPI {document["openapi"]}).</p><nav>{links}'
-        f'<a href="#schemas">schemas</a></nav>{sections}<h2 id="schemas">schemas</h2>{schemas}</body></html>'
+        f'<a href="#lists">parameters of lists</a><a href="#schemas">schemas</a></nav>{sections}'
+        f'<h2 id="lists">parameters of lists</h2>{_shared(components["parameters"])}'
+        f'<h2 id="schemas">schemas</h2>{schemas}</body></html>'
     )
 
 
@@ -55,8 +57,7 @@ def _code(text: str) -> str:
 
 
 def _operation(path: str, verb: str, operation: Document, item: Document, components: Document) -> str:
-    parameters = [*item.get("parameters", ()), *operation.get("parameters", ())]
-    rows = "".join(_parameter(_resolved(each, components)) for each in parameters)
+    rows = _parameters([*item.get("parameters", ()), *operation.get("parameters", ())])
     asked = f"<h4>Parameters</h4><table>{rows}</table>" if rows else ""
     return (
         f'<details id="{operation["operationId"]}"><summary><span class="verb {verb}">{verb.upper()}</span>'
@@ -72,6 +73,26 @@ def _resolved(reference: Document, components: Document) -> Document:
     kind, name = reference["$ref"].rsplit("/", 2)[1:]
     found: Document = components[kind][name]
     return found
+
+
+def _parameters(parameters: list[Document]) -> str:
+    """Its own one by one; those of all lists, and filters that need no word, by name."""
+    shared = [each["$ref"].rsplit("/", 1)[1] for each in parameters if "$ref" in each]
+    named = [each for each in parameters if "$ref" not in each]
+    filters = [each["name"] for each in named if each.get("description") == f"Only objects with this {each['name']}."]
+    own = [each for each in named if each["name"] not in filters]
+    rows = "".join(map(_parameter, own))
+    if filters:
+        rows += _row("filters", "equal to what is given", " ".join(f"<code>{escape(name)}</code>" for name in filters))
+    if shared:
+        links = (f'<a href="#parameter-{name}"><code>{escape(name)}</code></a>' for name in shared)
+        rows += _row("in lists", "", " ".join(links))
+    return rows
+
+
+def _shared(parameters: Document) -> str:
+    rows = "".join(f'<tr id="parameter-{name}">{_parameter(each)[4:]}' for name, each in parameters.items())
+    return f"<table>{rows}</table>"
 
 
 def _parameter(parameter: Document) -> str:

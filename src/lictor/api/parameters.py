@@ -9,7 +9,8 @@ from lictor.api.views import View
 
 Schema = dict[str, Any]
 
-_TEXT: Final[Schema] = {"type": "string"}
+_TEXT: Final[Schema] = {"type": "string", "pattern": r"^[^\x00]*$"}
+_ANY: Final[Schema] = {"type": "string"}
 _TAGS: Final = {
     "tags": "All of these tags, separated by commas.",
     "tags-any": "At least one of these tags.",
@@ -19,7 +20,7 @@ _TAGS: Final = {
 _PAGING: Final = (
     Parameter("limit", "The most objects to list; a number below 1 or 'infinite' for as many as may be.", _TEXT),
     Parameter("marker", "List what comes after the object with this key.", _TEXT),
-    Parameter("page_reverse", "Whether to list what comes before the marker instead.", _TEXT),
+    Parameter("page_reverse", "If true, list what comes before the marker; any unknown word is false.", _ANY),
     Parameter("sort", "Attributes to sort by, each with :asc or :desc if need be, separated by commas.", _TEXT),
     Parameter("sort_dir", "Directions of the attributes in sort_key.", {"enum": ["asc", "desc"]}, True),
     FIELDS,
@@ -64,7 +65,7 @@ def _filter(name: str, schema: Schema) -> Schema:
 
 _KINDS: Final[dict[type[Any], Schema]] = {
     bool: {"type": "boolean"},
-    int: {"type": "integer"},
+    int: {"type": "integer", "minimum": 1 - 2**63, "maximum": 2**63 - 1},
     float: {"type": "number"},
     datetime.datetime: {"type": "string", "format": "date-time"},
 }

@@ -190,7 +190,7 @@ class Reader:
 
         ``project_id`` is that of the parent, for what hangs below one; everything else is listed across parents.
         """
-        page = listing.parse(req, self.view, self.api.conf.api_settings.pagination_max_limit)
+        page = listing.parse(req, self.view, self.api.conf.api_settings)
         page.visible.extend([*_allowed(req, self.view, project_id), *conditions])
         with self.api.store.read() as session:
             answer(resp, listing.fetch(req, session, self.view, page, base_uri(req, self.api.conf)))
@@ -201,7 +201,7 @@ class Reader:
         with self.api.store.read() as session:
             document = self.view.show(session, self.view.identify(resource_id))
         authorize(context, rule(self.view, "get_one"), document.get("project_id", context.project_id))
-        fields = req.get_param_as_list("fields") or []
+        fields = listing.fields_of(req, self.api.conf.api_settings)
         answer(resp, {self.view.single: listing.select_fields(document, fields)})
 
     def respond(self, resp: falcon.Response, document: Document, status: str = falcon.HTTP_200) -> None:

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from lictor.api import answers, availabilityzones, catalogue, discovery, docs, flavors, neutron
+from lictor.api import answers, availabilityzones, catalogue, discovery, docs, flavors, healthcheck, neutron
 from lictor.api.amphorae import AMPHORAE, AmphoraCollection, AmphoraConfig, AmphoraFailover, AmphoraItem, AmphoraStats
 from lictor.api.events import EVENTS, LoadBalancerEvents
 from lictor.api.failover import LoadBalancerFailover
@@ -86,9 +86,9 @@ class Route:
         return getattr(self.resource, f"on_{verb}")
 
 
-_BOOLEAN = {"type": "boolean", "default": False}
-_CASCADE = Parameter("cascade", "Whether all that is below goes too.", _BOOLEAN)
-_ADDITIVE = Parameter("additive_only", "Whether members that the request does not name stay.", _BOOLEAN)
+_FLAG = {"type": "string", "examples": ["true"]}
+_CASCADE = Parameter("cascade", "If true, all that is below goes too; any unknown word is false.", _FLAG)
+_ADDITIVE = Parameter("additive_only", "If true, members that the request does not name stay.", _FLAG)
 _NAME = Parameter("name", "Only what has this name is listed.", {"type": "string"}, True)
 _DESCRIPTION = Parameter("description", "Only what has this description is listed.", {"type": "string"}, True)
 
@@ -219,8 +219,10 @@ OCTAVIA: Final = (
 """Below ``/octavia`` in both versions."""
 
 _OPEN = Operation(answer=Answer(answers.Versions), errors=(406,), secured=False)
-_HEALTH = Operation(answer=Answer(answers.Health), errors=(503,), secured=False)
-
+_HEALTH = Operation(
+    answer=Answer(answers.Health, texts=("text/plain", "text/html")), errors=(404,), secured=False, alike=(503,)
+)
+_HEALTH_HEAD = Operation(204, errors=(404,), secured=False, alike=(503,))
 _PAGE = Operation(answer=Answer(None, texts=("text/html",)), errors=(), secured=False)
 
 
@@ -238,8 +240,8 @@ NEUTRON: Final = tuple(route for kind in neutron.NETWORK_KINDS for route in _loo
 ROOT: Final = (
     Route("/", discovery.Root, get=_OPEN),
     Route("/load-balancer", discovery.Root, get=_OPEN),
-    Route("/healthcheck", discovery.Healthcheck, get=_HEALTH, head=_HEALTH),
-    Route("/load-balancer/healthcheck", discovery.Healthcheck, get=_HEALTH, head=_HEALTH),
+    Route("/healthcheck", healthcheck.Healthcheck, get=_HEALTH, head=_HEALTH_HEAD),
+    Route("/load-balancer/healthcheck", healthcheck.Healthcheck, get=_HEALTH, head=_HEALTH_HEAD),
     Route("/openapi.json", docs.Document, get=Operation(answer=Answer(dict), errors=(406,), secured=False)),
     Route("/docs", docs.Page, get=_PAGE),
     *_look_up(neutron.PROJECTS),

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
 
 def assemble(conf: cfg.ConfigOpts, state: StateDir, broken: Callable[[], None]) -> list[Service]:
     """Every part, tied to the others but not started. ``broken`` is for one that ends by itself. Raises ``Refusal``."""
+    conf.set_default("healthcheck_enabled", True, group="api_settings")  # nobody else is asked whether we work
     store = database.upgraded(conf)
     networking = application.networking(conf, store)
     compute = driver("lictor.compute.drivers", conf.controller_worker.compute_driver, conf, networking)

@@ -51,7 +51,7 @@ def test_a_header_that_makes_no_sense_is_401(guarded: World, header: str) -> Non
 
 def test_discovery_and_health_ask_nobody_who_they_are(guarded: World) -> None:
     assert guarded.http.simulate_get("/").status_code == 200
-    assert guarded.http.simulate_get("/healthcheck").status_code == 200
+    assert guarded.http.simulate_get("/healthcheck").status_code == 404  # the operator did not ask for one
     assert guarded.http.simulate_get("/nowhere").status_code == 401
     assert guarded.http.simulate_get("/v2.0/subnets").status_code == 401
 

@@ -1,5 +1,6 @@
 """Filters, sorting, pages, links and fields, on load balancers and on everything below them."""
 
+import pathlib
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -76,6 +77,47 @@ def test_what_cannot_be_asked_for_is_400(three: World, query: str) -> None:
 def test_a_moment_can_be_asked_for_as_it_is_shown(three: World) -> None:
     created = three.get("/loadbalancers")["loadbalancers"][1]["created_at"]
     assert names(three, f"created_at={created}") == ["a"]
+
+
+def test_lists_are_not_filtered_by_other_objects_and_the_answer_says_so(three: World) -> None:
+    for name in ("listeners", "pools", "additional_vips"):
+        text = three.get("/loadbalancers", 400, query_string=f"{name}=x")["faultstring"]
+        assert text.startswith("One or more arguments are either duplicate or invalid")
+        assert name in text
+
+
+def filled(tmp_path: pathlib.Path, **switches: object) -> World:
+    world = World(tmp_path, **{f"api_settings__{name}": value for name, value in switches.items()})
+    for name in ("b", "a"):
+        world.balancer(name=name)
+    return world
+
+
+def test_where_pages_are_switched_off_lists_are_whole(tmp_path: pathlib.Path) -> None:
+    world = filled(tmp_path, allow_pagination=False, pagination_max_limit="1")
+    answer = world.get("/loadbalancers", query_string="limit=1&marker=nothing&page_reverse=True")
+    assert [each["name"] for each in answer["loadbalancers"]] == ["b", "a"]
+    assert answer["loadbalancers_links"] == []
+
+
+def test_where_sorting_is_switched_off_the_oldest_come_first(tmp_path: pathlib.Path) -> None:
+    assert names(filled(tmp_path, allow_sorting=False), "sort=name") == ["b", "a"]
+
+
+def test_where_choosing_attributes_is_switched_off_all_are_shown(tmp_path: pathlib.Path) -> None:
+    world = filled(tmp_path, allow_field_selection=False)
+    shown = world.get("/loadbalancers", query_string="fields=name")["loadbalancers"]
+    assert "id" in shown[0]
+    assert "name" in world.get(f"/loadbalancers/{shown[0]['id']}", query_string="fields=id")["loadbalancer"]
+
+
+@pytest.mark.parametrize("query", ["name=a", "tags=x", "project_id=x"])
+def test_where_filters_are_switched_off_nobody_takes_the_wrong_objects_for_what_was_asked_for(
+    tmp_path: pathlib.Path, query: str
+) -> None:
+    world = filled(tmp_path, allow_filtering=False)
+    assert "allow_filtering" in world.get("/loadbalancers", 400, query_string=query)["faultstring"]
+    assert names(world, "limit=1&sort=name") == ["a"]
 
 
 def walk(world: World, url: str, relation: str, path: str = "loadbalancers") -> list[list[str]]:

@@ -1,6 +1,7 @@
 """Paths, methods, headers and errors: what holds for every request."""
 
 import json
+import pathlib
 import re
 
 import pytest
@@ -82,9 +83,75 @@ def test_a_line_break_in_a_path_cannot_forge_a_line_of_the_log(world: World, cap
     assert not [line for line in caplog.text.splitlines() if line.startswith("root")]
 
 
-def test_the_health_check_says_whether_the_database_answers(world: World) -> None:
-    assert world.http.simulate_get("/healthcheck").status_code == 200
-    assert world.http.simulate_head("/healthcheck").status_code == 200
+@pytest.mark.parametrize("path", ["/healthcheck", "/load-balancer/healthcheck"])
+def test_there_is_no_health_check_unless_the_operator_wants_one(world: World, path: str) -> None:
+    assert world.get(path, 404, bare=True)["faultstring"]
+
+
+@pytest.fixture
+def checked(tmp_path: pathlib.Path) -> World:
+    return World(tmp_path, api_settings__healthcheck_enabled=True, api_settings__auth_strategy="http_basic")
+
+
+@pytest.mark.parametrize("path", ["/healthcheck", "/load-balancer/healthcheck", "/healthcheck/"])
+@pytest.mark.parametrize(
+    ("accept", "kind", "found"),
+    [("text/plain", "text/plain", "OK"), ("text/html", "text/html", "<HTML"),
+     ("application/json", "application/json", "OK"), ("", "text/plain", "OK"), ("image/png", "text/plain", "OK")],
+)  # fmt: skip
+def test_the_health_check_answers_everybody_in_the_form_they_like(
+    checked: World, path: str, accept: str, kind: str, found: str
+) -> None:
+    answer = checked.http.simulate_get(path, headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+    assert found in answer.text.upper()
+
+
+def test_the_health_check_is_only_to_be_read(checked: World) -> None:
+    assert checked.http.simulate_head("/healthcheck").status_code == 204
+    assert checked.http.simulate_post("/healthcheck").status_code == 405
+
+
+def test_the_health_check_fails_while_the_database_is_away(checked: World, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "lictor.db").rename(tmp_path / "away")
+    (tmp_path / "lictor.db").mkdir()
+    document = checked.get("/healthcheck", 503, bare=True, headers={"Accept": "application/json"})
+    assert document["reasons"] == ["The database cannot be reached."]
+    assert checked.http.simulate_head("/healthcheck").status_code == 503
+    (tmp_path / "lictor.db").rmdir()
+    (tmp_path / "away").rename(tmp_path / "lictor.db")
+    document = checked.get("/healthcheck", bare=True, headers={"Accept": "application/json"})
+    assert document == {"reasons": ["OK"], "detailed": False}
+
+
+def configured(tmp_path: pathlib.Path, text: str) -> World:
+    (tmp_path / "lictor.conf").write_text(text)
+    return World(tmp_path, files=[str(tmp_path / "lictor.conf")])
+
+
+def test_links_lead_through_the_proxy_in_front_of_us_if_the_operator_trusts_it(tmp_path: pathlib.Path) -> None:
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "lb.example", "X-Forwarded-Prefix": "/octavia"}
+    trusting = configured(tmp_path, "[oslo_middleware]\nenable_proxy_headers_parsing = true\n")
+    answer = trusting.http.simulate_get("/", headers=forwarded)
+    assert answer.json["versions"][0]["links"][0]["href"] == "https://lb.example/octavia/v2"
+    plain = World(tmp_path).http.simulate_get("/", headers=forwarded)
+    assert "lb.example" not in plain.text
+
+
+def test_pages_of_an_origin_that_the_operator_allows_may_ask(tmp_path: pathlib.Path) -> None:
+    world = configured(tmp_path, "[cors]\nallowed_origin = https://console.example\n")
+    headers = {"Origin": "https://console.example", "Access-Control-Request-Method": "PUT",
+               "Access-Control-Request-Headers": "X-Auth-Token"}  # fmt: skip
+    answer = world.http.simulate_options("/v2.0/lbaas/pools", headers=headers)
+    assert answer.headers["access-control-allow-origin"] == "https://console.example"
+    assert "PUT" in answer.headers["access-control-allow-methods"]
+    other = world.http.simulate_get("/v2.0/lbaas/pools", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize("path", ["/load-balancer", "/load-balancer/"])
+def test_the_versions_are_also_where_a_proxy_would_put_them(checked: World, path: str) -> None:
+    assert len(checked.http.simulate_get(path).json["versions"]) == 31
 
 
 def test_what_nobody_foresaw_is_500_without_a_word_of_its_cause_but_the_log_has_it(tmp_path, caplog) -> None:

@@ -40,7 +40,7 @@ class World:
         self.networking = self._connect()
         self.wakes = 0
         self.app = self._app()
-        self.http = falcon.testing.TestClient(self.app)
+        self.http = falcon.testing.TestClient(lambda environ, start: self.app(environ, start))
         self.subnet = self.networking.subnets()[0]
         self.secrets = config.secrets_dir(self.conf)
 
