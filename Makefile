@@ -12,7 +12,7 @@ SEALED := tests/lab/sealed
 # Suites that need root, each in a sealed laboratory of its own; folders without a test file are passed over.
 LAB_SUITES := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /test_*.py,\
     tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/keystone_lab\
-    tests/conformance/sdk tests/conformance/cli)))))
+    tests/conformance/openapi tests/conformance/sdk tests/conformance/cli)))))
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -94,6 +94,11 @@ test: servers ## everything: lint, unit, databases, lab, conformance-tempest
 	@$(MAKE) --no-print-directory databases
 	@$(MAKE) --no-print-directory lab
 	@$(MAKE) --no-print-directory conformance-tempest
+
+fuzz-openapi: SECONDS ?= 600
+.PHONY: fuzz-openapi
+fuzz-openapi: root $(READY) ## schemathesis on the API's document, for SECONDS=600
+	@$(SEALED) $(VENV)/bin/python -m tests.conformance.openapi.fuzz $(SECONDS) </dev/null
 
 .PHONY: demo
 demo: root $(READY) ## a load balancer from nothing to the first byte, on this machine, in a minute

@@ -10,12 +10,11 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import falcon
 from oslo_config import cfg
 
 from lictor import config
+from lictor.api.middleware import Application
 from lictor.cli import application as parts
 from lictor.cli import database, host
 from lictor.cli.log import start_logging
@@ -30,7 +29,7 @@ def config_files(arguments: Sequence[str], environment: Mapping[str, str]) -> li
     return named.config_file or [file for file in environment.get("LICTOR_CONFIG", "").split(os.pathsep) if file]
 
 
-def create(files: list[str]) -> falcon.App[Any, Any]:
+def create(files: list[str]) -> Application:
     """The application. Raises ``Refusal``."""
     try:
         conf = config.load(files)
@@ -47,7 +46,7 @@ def _nobody_to_wake() -> None:
     """The workers are other processes."""
 
 
-def _application() -> falcon.App[Any, Any]:
+def _application() -> Application:
     try:
         return create(config_files(sys.argv[1:], os.environ))
     except Refusal as refusal:

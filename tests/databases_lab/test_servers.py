@@ -141,13 +141,15 @@ def test_a_server_that_died_is_503_until_it_is_back_with_all_that_was_acknowledg
     with databases.server(kind, quick=False) as server:
         store = Store(database.created(server.url).render_as_string(hide_password=False))
         schema.upgrade(store)
-        world = World(tmp_path, store=store)
+        url = store.engine.url.render_as_string(hide_password=False)
+        world = World(tmp_path, store=store, database__connection=url, api_settings__healthcheck_enabled=True)
         world.balancer(name="kept")
+        assert world.http.simulate_get("/healthcheck").status_code == 200
         server.stop(signal.SIGKILL)
         for path in ("/v2/loadbalancers", "/healthcheck"):
             answer = world.http.simulate_get(path)
             assert answer.status_code == 503
-            assert "cannot be reached" in answer.json["faultstring"]
+            assert "cannot be reached" in answer.text
         server.start()
         assert [each["name"] for each in world.get("/loadbalancers")["loadbalancers"]] == ["kept"]
         world.balancer()

@@ -130,7 +130,11 @@ Cidr = Annotated[
 ]
 Netmask = Annotated[
     str,
-    Meta(description="a netmask such as 255.255.255.0", extra={"parse": parse_netmask}, extra_json_schema=_IP),
+    Meta(
+        description="a netmask such as 255.255.255.0",
+        extra={"parse": parse_netmask},
+        extra_json_schema={"format": "netmask"},
+    ),
 ]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 Weight = Annotated[int, Meta(ge=0, le=256, description="a whole number from 0 to 256")]

@@ -50,10 +50,11 @@ def _naming(view: View, made: str, table: Table) -> Iterator[Document]:
 
 def _values(body: Body, view: View, made: str) -> dict[str, str]:
     names = () if body.many else body.wanted.__struct_fields__
-    return {name: made for name in names if _is_of(name, view)}
+    return {name: made for name in names if is_of(name, view)}
 
 
-def _is_of(attribute: str, view: View) -> bool:
+def is_of(attribute: str, view: View) -> bool:
+    """Whether an attribute of a body names an object of a view."""
     if view.key != "id":
         return attribute == view.single
     return attribute.endswith("_id") and attribute.removesuffix("_id").replace("_", "").endswith(

@@ -1,13 +1,12 @@
 """The API as one WSGI application, put together from configuration: what `lictor up` and ``lictor.wsgi`` share."""
 
 from collections.abc import Callable
-from typing import Any
 
-import falcon
 from oslo_config import cfg
 
 from lictor import config
 from lictor.api.app import create_app
+from lictor.api.middleware import Application
 from lictor.cli.drivers import driver
 from lictor.cli.refusal import Refusal
 from lictor.drivers.network.base import Networking
@@ -20,7 +19,7 @@ def networking(conf: cfg.ConfigOpts, store: Store) -> Networking:
     return found
 
 
-def build(conf: cfg.ConfigOpts, store: Store, network: Networking, wake: Callable[[], None]) -> falcon.App[Any, Any]:
+def build(conf: cfg.ConfigOpts, store: Store, network: Networking, wake: Callable[[], None]) -> Application:
     """The application. ``wake`` is called after every write. Raises ``Refusal``, status 2."""
     secrets = driver("lictor.secrets.drivers", conf.certificates.cert_manager, conf)
     try:

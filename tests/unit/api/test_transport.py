@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.unit import database
 from tests.unit.api.world import World
 
 REQUEST_ID = re.compile(r"req-[0-9a-f-]{36}")
@@ -112,6 +113,7 @@ def test_the_health_check_is_only_to_be_read(checked: World) -> None:
     assert checked.http.simulate_post("/healthcheck").status_code == 405
 
 
+@pytest.mark.skipif(not database.ON_SQLITE, reason="tests/databases_lab ends a server")
 def test_the_health_check_fails_while_the_database_is_away(checked: World, tmp_path: pathlib.Path) -> None:
     (tmp_path / "lictor.db").rename(tmp_path / "away")
     (tmp_path / "lictor.db").mkdir()
