@@ -104,6 +104,18 @@ fuzz-openapi: root $(READY) ## schemathesis on the API's document, for SECONDS=6
 demo: root $(READY) ## a load balancer from nothing to the first byte, on this machine, in a minute
 	@$(SEALED) $(VENV)/bin/python -m demo.run </dev/null
 
+# The other side of the comparison: the newest Octavia there is, in an environment of its own.
+OCTAVIA := .venv-octavia
+$(OCTAVIA)/.ready:
+	@bash .ci/packages bench
+	$(PYTHON) -m venv --clear $(OCTAVIA)
+	$(OCTAVIA)/bin/python -m pip install --quiet --disable-pip-version-check octavia pymysql python-memcached pyuwsgi
+	@touch $@
+
+.PHONY: bench-api
+bench-api: root $(READY) $(OCTAVIA)/.ready ## the API side by side with the real Octavia's, in about ten minutes
+	@$(SEALED) $(VENV)/bin/python -m tests.bench.api </dev/null
+
 bench-%: root $(READY) ## runs tests/bench/NAME.py in a sealed laboratory
 	@$(SEALED) $(VENV)/bin/python -m tests.bench.$* </dev/null
 

@@ -18,20 +18,23 @@ from tests.lab.web import WebServers
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """A figure that must stay below ``limit``, or be exactly ``limit`` where ``exact``."""
+    """A figure that must stay below ``limit``; where ``exact``, be exactly that; where ``least``, be that or more."""
 
     name: str
     value: float
     unit: str
     limit: float
     exact: bool = False
+    least: bool = False
 
     @property
     def met(self):
+        if self.least:
+            return self.value >= self.limit
         return self.value == self.limit if self.exact else self.value < self.limit
 
     def line(self):
-        relation = "" if self.exact else "< "
+        relation = ">= " if self.least else "" if self.exact else "< "
         verdict = "met" if self.met else "missed"
         value, limit = (f"{number:.3f}".rstrip("0").rstrip(".") for number in (self.value, self.limit))
         return f"goal {self.name}: {value} {self.unit} (goal: {relation}{limit} {self.unit}) {verdict}"

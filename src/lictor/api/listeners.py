@@ -66,15 +66,23 @@ def _default_pool(change: Change, wanted: ListenerInGraph, named: nested.Pools) 
 
 
 def _make_room(change: Change, protocol: str, port: int) -> None:
-    where = (Listener.load_balancer_id == change.load_balancer.id, Listener.protocol_port == port)
-    rivals = change.session.scalars(select(Listener).where(*where, Listener.protocol.in_(same_port_class(protocol))))
-    for there in rivals.all():
+    for there in _listeners_on(change, port):
+        if there.protocol not in same_port_class(protocol):
+            continue
         if there.provisioning_status != Provisioning.PENDING_DELETE:
             raise errors.conflict(
                 f"Another Listener on this Load Balancer is already using protocol {there.protocol} "
                 f"and protocol_port {port}"
             )
         forget(change.session, there)
+
+
+def _listeners_on(change: Change, port: int) -> list[Listener]:
+    if change.load_balancer_is_new:
+        # All its listeners are this request's: asking the database would only cost time.
+        return [row for row in change.made if isinstance(row, Listener) and row.protocol_port == port]
+    where = (Listener.load_balancer_id == change.load_balancer.id, Listener.protocol_port == port)
+    return list(change.session.scalars(select(Listener).where(*where)))
 
 
 class ListenerCollection(Reader):

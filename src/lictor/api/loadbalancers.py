@@ -85,8 +85,9 @@ def _create(api: Api, context: Context, wanted: LoadBalancerPost, project_id: st
         session.flush()
         limits.grow(session, project_id, LoadBalancer)
         session.add_all(_amphorae(session, load_balancer, vip))
-        replace_tags(session, load_balancer_id, load_balancer_id, wanted.tags)
-        graph.create(Change(api, session, load_balancer), wanted)
+        if wanted.tags:
+            replace_tags(session, load_balancer_id, load_balancer_id, wanted.tags)
+        graph.create(Change(api, session, load_balancer, load_balancer_is_new=True), wanted)
         session.flush()
         return graph.show(session, load_balancer_id)
 

@@ -65,11 +65,16 @@ class Api:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A write below one load balancer, whose row it holds."""
+    """A write below one load balancer, whose row it holds; ``load_balancer_is_new`` if it made that itself.
+
+    ``made`` are the rows that it added.
+    """
 
     api: Api
     session: Session
     load_balancer: LoadBalancer
+    load_balancer_is_new: bool = False
+    made: list[Child] = dataclasses.field(default_factory=list)
 
     def find(self, view: View, model: type[C], resource_id: str) -> C:
         """A row of this load balancer that is to be changed. Raises 404, and 409 if it is being deleted."""
@@ -86,6 +91,7 @@ class Change:
         changes.mark_created(self.load_balancer, row)
         self.session.add(row)
         limits.grow(self.session, row.project_id, type(row))
+        self.made.append(row)
         if tags:
             self.tag(row.id, tags)
 

@@ -1,15 +1,16 @@
 """What clients get: how the rows of each table are rendered (reference, 1.1 and 1.6 to 1.11).
 
-Rows are read as plain columns, and what hangs on them with one statement for each kind, however many there are: a page
-of a thousand load balancers costs five statements.
+Rows are read as plain columns, and what hangs on each as one more column (``lictor.model.listed``): a page of a
+thousand load balancers costs one statement.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UnsetType
-from sqlalchemy import ColumnElement, Select, exists, select
+from sqlalchemy import ColumnElement, Row, Select, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.api import errors
@@ -31,21 +32,24 @@ from lictor.model import (
     Quota,
     Resource,
 )
-from lictor.model.queries import chunks, ids_by_parent, tags_of
+from lictor.model.listed import Hanging, items
+from lictor.model.queries import TAGS, oldest_first
 from lictor.model.quotas import LIMITED
 
 Document = dict[str, Any]
+Hangers = dict[str, list[str]]
+"""What hangs on one object, by the names of its view's ``hanging``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
     """How one kind of object is named, read and shown.
 
-    ``columns`` are shown as they are; ``finish`` adds what other tables know; ``filters`` can only be asked for: each
-    makes a condition of a value. ``key`` is the attribute that paths and markers name an object by; ``links`` begins
-    the name of a list's links where that is not the name of the list (reference, 1.3). Lists begin with the oldest
-    object, or the newest if ``newest_first``. ``shapes`` are, for the document of the API, the types of what ``finish``
-    adds, and None for what it takes away.
+    ``columns`` are shown as they are; ``hanging`` is what other tables know, and ``finish`` gives a document its form;
+    ``filters`` can only be asked for: each makes a condition of a value. ``key`` is the attribute that paths and
+    markers name an object by; ``links`` begins the name of a list's links where that is not the name of the list
+    (reference, 1.3). Lists begin with the oldest object, or the newest if ``newest_first``. ``shapes`` are, for the
+    document of the API, the types of what ``finish`` adds, and None for what it takes away.
     """
 
     model: type[Any]
@@ -54,7 +58,8 @@ class View:
     title: str
     rule: str
     columns: Mapping[str, InstrumentedAttribute[Any]]
-    finish: Callable[[Session, list[Document]], None]
+    finish: Callable[[Document, Hangers], None]
+    hanging: Mapping[str, Hanging] = dataclasses.field(default_factory=dict)
     filters: Mapping[str, Callable[[str], ColumnElement[bool]]] = dataclasses.field(default_factory=dict)
     key: str = "id"
     links: str = ""
@@ -71,22 +76,31 @@ class View:
         """Whether users put tags on these objects (reference, 1.5)."""
         return issubclass(self.model, Resource)
 
+    @functools.cached_property
+    def _hanging(self) -> dict[str, Hanging]:
+        return {**self.hanging, **({"tags": TAGS} if self.tagged else {})}
+
+    @functools.cached_property
+    def _query(self) -> Select[Any]:
+        return select(*self.columns.values(), *(each.on(self.model) for each in self._hanging.values()))
+
     def query(self) -> Select[Any]:
-        """Selects the columns, of all rows."""
-        return select(*self.columns.values())
+        """Selects the columns and what hangs on them, of all rows."""
+        return self._query
 
     def render(self, session: Session, query: Select[Any]) -> list[Document]:
         """The documents of the rows that a query like ``query()`` finds."""
-        documents = [dict(zip(self.columns, row, strict=True)) for row in session.execute(query)]
-        if documents:
-            tags = tags_of(session, _ids(documents)) if self.tagged else {}
-            for document in documents:
-                if self.owned:
-                    document["tenant_id"] = document["project_id"]
-                if self.tagged:
-                    document["tags"] = tags.get(document["id"], [])
-            self.finish(session, documents)
-        return documents
+        return [self._document(row) for row in session.execute(query)]
+
+    def _document(self, row: Row[Any]) -> Document:
+        document = dict(zip(self.columns, row, strict=False))
+        hanging = {name: items(text) for name, text in zip(self._hanging, row[len(document) :], strict=True)}
+        if self.owned:
+            document["tenant_id"] = document["project_id"]
+        if self.tagged:
+            document["tags"] = hanging["tags"]
+        self.finish(document, hanging)
+        return document
 
     def show(self, session: Session, resource_id: str) -> Document:
         """The document of one row. Raises 404."""
@@ -118,17 +132,13 @@ def columns_of(model: type[Any], *names: str, **renamed: str) -> dict[str, Instr
     return shown | {name: getattr(model, column) for name, column in renamed.items()}
 
 
-def no_more(_session: Session, _documents: list[Document]) -> None:
+def no_more(_document: Document, _hanging: Hangers) -> None:
     """The ``finish`` of objects that show nothing but their own columns."""
 
 
 def only_ids(ids: Sequence[str]) -> list[dict[str, str]]:
     """References to objects, as they stand in other objects."""
     return [{"id": each} for each in ids]
-
-
-def _ids(documents: list[Document]) -> list[str]:
-    return [document["id"] for document in documents]
 
 
 def _up(document: Document) -> None:
@@ -138,26 +148,15 @@ def _up(document: Document) -> None:
 # --- load balancers --------------------------------------------------------------------------------------------------
 
 
-def _finish_loadbalancers(session: Session, documents: list[Document]) -> None:
-    ids = _ids(documents)
-    listeners = ids_by_parent(session, Listener.load_balancer_id, Listener.id, ids)
-    pools = ids_by_parent(session, Pool.load_balancer_id, Pool.id, ids)
-    vips = _additional_vips(session, ids)
-    for document in documents:
-        document["listeners"] = only_ids(listeners.get(document["id"], []))
-        document["pools"] = only_ids(pools.get(document["id"], []))
-        document["additional_vips"] = vips.get(document["id"], [])
+def _finish_loadbalancer(document: Document, hanging: Hangers) -> None:
+    document["listeners"] = only_ids(hanging["listeners"])
+    document["pools"] = only_ids(hanging["pools"])
+    document["additional_vips"] = [dict(zip(_VIP, text.split(" "), strict=True)) for text in hanging["vips"]]
 
 
-def _additional_vips(session: Session, ids: list[str]) -> dict[str, list[Document]]:
-    vip, found = AdditionalVip, dict[str, list[Document]]()
-    query = select(vip.load_balancer_id, vip.subnet_id, vip.ip_address, vip.port_id).order_by(vip.position)
-    for chunk in chunks(ids):
-        for row in session.execute(query.where(vip.load_balancer_id.in_(chunk))):
-            shown = {"subnet_id": row.subnet_id, "ip_address": row.ip_address, "port_id": row.port_id}
-            found.setdefault(row.load_balancer_id, []).append(shown)
-    return found
-
+_VIP = ("subnet_id", "ip_address", "port_id")
+# In one column, as all that hangs on a row is; none of the three holds a space.
+_VIP_TEXT = AdditionalVip.subnet_id + " " + AdditionalVip.ip_address + " " + AdditionalVip.port_id
 
 LOAD_BALANCERS = View(
     model=LoadBalancer,
@@ -169,7 +168,12 @@ LOAD_BALANCERS = View(
         LoadBalancer, "description", "provider", "flavor_id", "availability_zone", "vip_address", "vip_subnet_id",
         "vip_network_id", "vip_port_id", "vip_qos_policy_id", "vip_sg_ids", "vip_vnic_type",
     ),
-    finish=_finish_loadbalancers,
+    finish=_finish_loadbalancer,
+    hanging={
+        "listeners": oldest_first(Listener.load_balancer_id, Listener.id),
+        "pools": oldest_first(Pool.load_balancer_id, Pool.id),
+        "vips": Hanging(AdditionalVip.load_balancer_id, _VIP_TEXT, (AdditionalVip.position,)),
+    },
     shapes={"listeners": list[Ref], "pools": list[Ref], "additional_vips": list[Vip]},
 )  # fmt: skip
 
@@ -177,11 +181,9 @@ LOAD_BALANCERS = View(
 # --- listeners -------------------------------------------------------------------------------------------------------
 
 
-def _finish_listeners(session: Session, documents: list[Document]) -> None:
-    policies = ids_by_parent(session, L7Policy.listener_id, L7Policy.id, _ids(documents), L7Policy.position)
-    for document in documents:
-        document["l7policies"] = only_ids(policies.get(document["id"], []))
-        _up(document)
+def _finish_listener(document: Document, hanging: Hangers) -> None:
+    document["l7policies"] = only_ids(hanging["l7policies"])
+    _up(document)
 
 
 LISTENERS = View(
@@ -198,7 +200,8 @@ LISTENERS = View(
         "alpn_protocols", "hsts_max_age", "hsts_include_subdomains", "hsts_preload",
         loadbalancer_id="load_balancer_id",
     ),
-    finish=_finish_listeners,
+    finish=_finish_listener,
+    hanging={"l7policies": oldest_first(L7Policy.listener_id, L7Policy.id, L7Policy.position)},
     shapes={"l7policies": list[Ref], "loadbalancers": list[Ref], "loadbalancer_id": None},
     filters={"load_balancer_id": lambda value: Listener.load_balancer_id == value},
 )  # fmt: skip
@@ -207,20 +210,13 @@ LISTENERS = View(
 # --- pools -----------------------------------------------------------------------------------------------------------
 
 
-def _finish_pools(session: Session, documents: list[Document]) -> None:
-    ids = _ids(documents)
-    listeners = ids_by_parent(session, Listener.default_pool_id, Listener.id, ids)
-    redirecting = ids_by_parent(session, L7Policy.redirect_pool_id, L7Policy.listener_id, ids)
-    members = ids_by_parent(session, Member.pool_id, Member.id, ids)
-    monitors = ids_by_parent(session, HealthMonitor.pool_id, HealthMonitor.id, ids)
-    for document in documents:
-        users = [*listeners.get(document["id"], []), *redirecting.get(document["id"], [])]
-        document["listeners"] = only_ids(list(dict.fromkeys(users)))
-        document["members"] = only_ids(members.get(document["id"], []))
-        if document["id"] in monitors:
-            document["healthmonitor_id"] = monitors[document["id"]][0]
-        document["session_persistence"] = _persistence(document["session_persistence"])
-        _up(document)
+def _finish_pool(document: Document, hanging: Hangers) -> None:
+    document["listeners"] = only_ids(list(dict.fromkeys([*hanging["listeners"], *hanging["redirecting"]])))
+    document["members"] = only_ids(hanging["members"])
+    if hanging["monitors"]:
+        document["healthmonitor_id"] = hanging["monitors"][0]
+    document["session_persistence"] = _persistence(document["session_persistence"])
+    _up(document)
 
 
 def _persistence(stored: Document | None) -> Document | None:
@@ -244,7 +240,13 @@ POOLS = View(
         "ca_tls_container_ref", "crl_container_ref", "tls_ciphers", "tls_versions", "alpn_protocols",
         loadbalancer_id="load_balancer_id",
     ),
-    finish=_finish_pools,
+    finish=_finish_pool,
+    hanging={
+        "listeners": oldest_first(Listener.default_pool_id, Listener.id),
+        "redirecting": oldest_first(L7Policy.redirect_pool_id, L7Policy.listener_id),
+        "members": oldest_first(Member.pool_id, Member.id),
+        "monitors": oldest_first(HealthMonitor.pool_id, HealthMonitor.id),
+    },
     shapes={
         "listeners": list[Ref], "members": list[Ref], "healthmonitor_id": Uuid | UnsetType, "loadbalancers": list[Ref],
         "loadbalancer_id": None,
@@ -271,9 +273,8 @@ MEMBERS = View(
 )  # fmt: skip
 
 
-def _finish_monitors(_session: Session, documents: list[Document]) -> None:
-    for document in documents:
-        document["pools"] = only_ids([document.pop("pool_id")])
+def _finish_monitor(document: Document, _hanging: Hangers) -> None:
+    document["pools"] = only_ids([document.pop("pool_id")])
 
 
 MONITORS = View(
@@ -286,7 +287,7 @@ MONITORS = View(
         HealthMonitor, "type", "delay", "timeout", "max_retries", "max_retries_down", "http_method", "url_path",
         "expected_codes", "http_version", "domain_name", "pool_id",
     ),
-    finish=_finish_monitors,
+    finish=_finish_monitor,
     shapes={"pools": list[Ref], "pool_id": None},
     filters={
         "loadbalancer_id": lambda value: HealthMonitor.load_balancer_id == value,
@@ -298,10 +299,8 @@ MONITORS = View(
 # --- L7 policies and rules -------------------------------------------------------------------------------------------
 
 
-def _finish_policies(session: Session, documents: list[Document]) -> None:
-    rules = ids_by_parent(session, L7Rule.l7policy_id, L7Rule.id, _ids(documents))
-    for document in documents:
-        document["rules"] = only_ids(rules.get(document["id"], []))
+def _finish_policy(document: Document, hanging: Hangers) -> None:
+    document["rules"] = only_ids(hanging["rules"])
 
 
 L7POLICIES = View(
@@ -314,7 +313,8 @@ L7POLICIES = View(
         L7Policy, "description", "listener_id", "action", "redirect_pool_id", "redirect_url", "redirect_prefix",
         "redirect_http_code", "position",
     ),
-    finish=_finish_policies,
+    finish=_finish_policy,
+    hanging={"rules": oldest_first(L7Rule.l7policy_id, L7Rule.id)},
     shapes={"rules": list[Ref]},
     filters={
         "loadbalancer_id": lambda value: L7Policy.load_balancer_id == value,

@@ -5,17 +5,23 @@ before the lock was theirs: ``changes.begin`` waits for the load balancer's row,
 before the wait. So reading is REPEATABLE READ and writing READ COMMITTED; SQLite lets one writer in at a time.
 """
 
+import functools
+import math
 import os
+import time
 import weakref
 from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 
 LOCK_TIMEOUT: Final = 5
 """Seconds that a statement waits for a lock before its transaction counts as having lost a race."""
+
+TRUSTED: Final = 1.0
+"""Seconds for which a connection that was just used counts as alive."""
 
 WRITE: Final = "lictor_write"
 """The execution option of a connection that says that its transaction is going to write."""
@@ -41,12 +47,29 @@ def make_engine(url: str) -> Engine:
 
 
 def _pooled(url: URL, **options: Any) -> Engine:
-    return create_engine(url, pool_pre_ping=True, pool_size=20, max_overflow=20, **options)
+    engine = create_engine(url, pool_use_lifo=True, pool_size=20, max_overflow=20, **options)
+    event.listen(engine, "checkin", _remember_use)
+    event.listen(engine, "checkout", functools.partial(_check_idle, engine))
+    return engine
 
 
 def _listen(engine: Engine, connect: Any, begin: Any) -> None:
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)
+
+
+def _remember_use(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _check_idle(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:
+    """A server that was restarted has forgotten its connections. To ask it each time would cost a round trip."""
+    if time.monotonic() - record.info.get("used", math.inf) < TRUSTED:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError(str(error)) from None
 
 
 def _leave_to_parent(engine: Engine) -> None:
@@ -106,13 +129,14 @@ def _mysql_connect(connection: Any, _record: object) -> None:
     with connection.cursor() as cursor:
         # TRADITIONAL: a value that does not fit is an error, and not cut to fit.
         cursor.execute(f"SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}")
-        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SET SESSION group_concat_max_len = 1073741824")  # See listed.py; MySQL's default is 1024.
 
 
 def _mysql_begin(connection: Any) -> None:
-    if _writes(connection):
-        # Without SESSION it holds for the next transaction only.
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    level = "READ COMMITTED" if _writes(connection) else "REPEATABLE READ"
+    if connection.info.get("level") != level:
+        connection.exec_driver_sql(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+        connection.info["level"] = level
 
 
 @compiles(CreateTable, "mysql", "mariadb")

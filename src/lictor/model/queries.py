@@ -1,6 +1,6 @@
 """Small questions about a tree that more than one house asks, each answered with one statement."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import case, delete, func, insert, select
@@ -8,6 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.model.amphora import Amphora, ListenerStatistics
 from lictor.model.l7 import L7Policy, L7Rule
+from lictor.model.listed import Hanging
 from lictor.model.listener import Listener
 from lictor.model.pool import Pool
 from lictor.model.resource import Child
@@ -17,27 +18,17 @@ from lictor.model.tag import Tag
 _CHUNK = 1000  # Bound values in one statement: SQLite takes 32,766, others no more than that either.
 
 
-def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The ids in portions that one statement can name."""
-    for start in range(0, len(ids), _CHUNK):
-        yield ids[start : start + _CHUNK]
-
-
-def ids_by_parent(
-    session: Session,
+def oldest_first(
     parent: InstrumentedAttribute[Any],
     child: InstrumentedAttribute[Any],
-    parents: Sequence[str],
     order: InstrumentedAttribute[Any] | None = None,
-) -> dict[str, list[str]]:
-    """The ids of the rows that hang on each of ``parents``: by ``order``, or oldest first."""
-    first = parent.class_.created_at if order is None else order
-    found: dict[str, list[str]] = {}
-    for chunk in chunks(parents):
-        query = select(parent, child).where(parent.in_(chunk)).order_by(first, child)
-        for parent_id, child_id in session.execute(query):
-            found.setdefault(parent_id, []).append(child_id)
-    return found
+) -> Hanging:
+    """Rows that hang on others by their age, or by ``order``."""
+    return Hanging(parent, child, (parent.class_.created_at if order is None else order, child))
+
+
+TAGS = Hanging(Tag.resource_id, Tag.tag, (Tag.tag,))
+"""The tags of each object, in alphabetical order."""
 
 
 def users(session: Session, pool: Pool) -> list[Listener]:
@@ -54,7 +45,7 @@ def users(session: Session, pool: Pool) -> list[Listener]:
 def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
     """The tags of each object, in alphabetical order."""
     found: dict[str, list[str]] = {}
-    for chunk in chunks(ids):
+    for chunk in (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)):
         query = select(Tag.resource_id, Tag.tag).where(Tag.resource_id.in_(chunk)).order_by(Tag.tag)
         for resource_id, tag in session.execute(query):
             found.setdefault(resource_id, []).append(tag)
