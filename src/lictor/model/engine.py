@@ -5,6 +5,7 @@ before the lock was theirs: ``changes.begin`` waits for the load balancer's row,
 before the wait. So reading is REPEATABLE READ and writing READ COMMITTED; SQLite lets one writer in at a time.
 """
 
+import datetime
 import functools
 import math
 import os
@@ -40,7 +41,7 @@ def make_engine(url: str) -> Engine:
         engine = _pooled(named)
         _listen(engine, _postgresql_connect, _postgresql_begin)
     else:
-        engine = _pooled(named, connect_args={"charset": "utf8mb4"})
+        engine = _pooled(named, connect_args=_mysql_arguments(named))
         _listen(engine, _mysql_connect, _mysql_begin)
     _leave_to_parent(engine)
     return engine
@@ -123,6 +124,17 @@ def _postgresql_begin(connection: Any) -> None:
 
 
 # --- MySQL and MariaDB -----------------------------------------------------------------------------------------------
+
+
+def _mysql_arguments(url: URL) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"charset": "utf8mb4"}
+    if url.get_driver_name() == "pymysql":
+        from pymysql.constants import FIELD_TYPE
+        from pymysql.converters import conversions
+
+        # Its own parser of times takes a third of the time of a long list.
+        arguments["conv"] = conversions | {FIELD_TYPE.DATETIME: datetime.datetime.fromisoformat}
+    return arguments
 
 
 def _mysql_connect(connection: Any, _record: object) -> None:

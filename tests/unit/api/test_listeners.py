@@ -50,6 +50,16 @@ def test_one_port_carries_one_listener_whatever_its_protocol(world: World) -> No
     assert len(world.get(f"/loadbalancers/{balancer['id']}")["loadbalancer"]["listeners"]) == 1
 
 
+def test_listeners_that_are_created_with_their_load_balancer_need_a_port_each(whole: World) -> None:
+    reject = {"action": "REJECT", "rules": [{"type": "PATH", "compare_type": "EQUAL_TO", "value": "/"}]}
+    first = {"protocol": "HTTP", "protocol_port": 80, "l7policies": [reject, reject]}
+    for protocol in ("HTTP", "TCP"):
+        wanted = {"vip_subnet_id": whole.subnet.id, "listeners": [first, {"protocol": protocol, "protocol_port": 80}]}
+        text = whole.create("loadbalancers", 409, **wanted)
+        assert "already using protocol HTTP and protocol_port 80" in text
+    assert whole.get("/loadbalancers")["loadbalancers"] == []
+
+
 def test_tcp_udp_and_sctp_each_have_the_port_for_themselves(whole: World) -> None:
     balancer = whole.balancer()
     secret = whole.secret("www.pem", WWW.bundle)

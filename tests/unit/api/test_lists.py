@@ -236,3 +236,21 @@ def test_a_list_of_many_costs_as_many_statements_as_a_list_of_one(world: World) 
     fill()
     assert [cost(path) for path in paths] == costs
     assert max(costs) < 8
+
+
+def test_tags_are_kept_as_they_are_and_shown_in_alphabetical_order(world: World) -> None:
+    tags = ["a", 'b"c', "b,c", "b\\", "c\n\x01\x7f", "d' OR 1", "ž🐎", "z]"]
+    balancer = world.balancer(tags=list(reversed(tags)))
+    shown = world.get(f"/loadbalancers/{balancer['id']}")["loadbalancer"]["tags"]
+    assert sorted(shown) == sorted(tags)
+    assert [tag for tag in shown if tag in ("a", "d' OR 1", "z]")] == ["a", "d' OR 1", "z]"]
+
+
+def test_what_hangs_on_an_object_is_listed_oldest_first_however_much_it_is(world: World) -> None:
+    balancer = world.balancer()
+    pool = world.pool(balancer)
+    wanted = [{"address": f"192.0.2.{n}", "protocol_port": 80} for n in range(1, 201)]
+    world.call("PUT", f"/pools/{pool['id']}/members", 202, {"members": wanted})
+    members = world.get(f"/pools/{pool['id']}/members")["members"]
+    assert world.get(f"/pools/{pool['id']}")["pool"]["members"] == [{"id": each["id"]} for each in members]
+    assert len(members) == 200
