@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 
 from tests.bench import copies, lictor, octavia
 from tests.bench.endpoint import CONNECTIONS, LOAD_BALANCERS, PROJECT, figures, serial, throughput, timed, tree
+from tests.bench.processes import busy, resident
 from tests.bench.report import Goal, conclude, table
 from tests.lab import databases
 
@@ -29,6 +30,9 @@ LONGEST = 30.0
 
 CREATIONS = 6
 """That are waited for until they are ACTIVE, in each round."""
+
+IDLE = 5.0
+"""Seconds for which the workers are watched doing nothing."""
 
 SIDES = ("Lictor", "Octavia")
 
@@ -58,7 +62,7 @@ def measure(deployments):
     rows = {"POST to ACTIVE": until_active([each.endpoint for each in deployments])}
     large = [prepare(each) for each in deployments]
     # Memory of workers that have worked, and of APIs that have answered everything.
-    worker = [each.memory()[1] for each in deployments]
+    workers = [(resident(each.worker), busy(each.worker, IDLE)) for each in deployments]
     for each in deployments:
         each.rest()
     reads = {f"list of {count}": f"{LOAD_BALANCERS}?project_id={project}" for count, project in PROJECT.items()}
@@ -71,7 +75,7 @@ def measure(deployments):
     )
     for members in (10, 250):
         rows[f"create with {members} members"] = in_turns(deployments, lambda _: LOAD_BALANCERS, tree(members))
-    return rows, [(each.memory()[0], used) for each, used in zip(deployments, worker, strict=True)]
+    return rows, [(resident(each.api), *worker) for each, worker in zip(deployments, workers, strict=True)]
 
 
 def until_active(endpoints):
@@ -125,7 +129,10 @@ def show(rows, memory):
         cells = [cell for each in (ours, theirs) for cell in (each.rate, each.p50, each.p99)]
         lines.append((name, *cells, ours.rate / theirs.rate))
     table(f"{PROCESSES} processes with {THREADS} thread each; the ratio is that of requests/s", headings, lines)
-    table("Memory (RSS), MiB", ["", "API", "worker"], [(side, *used) for side, used in zip(SIDES, memory, strict=True)])
+    headings = ["", "API, MiB of RSS", "worker, MiB of RSS", "worker with nothing to do, % of a processor"]
+    table(
+        "Memory, and the cost of waiting", headings, [(side, *each) for side, each in zip(SIDES, memory, strict=True)]
+    )
     goals = [
         Goal(f"{name}, requests/s", line[-1], "x Octavia", 10.0, least=True)
         for name, line in zip(rows, lines, strict=True)
@@ -134,7 +141,7 @@ def show(rows, memory):
         Goal("list of 1,000, p50", rows["list of 1000"][0].p50, "ms", 100.0),
         Goal("show with 250 members, p50", rows["show, 250 members"][0].p50, "ms", 5.0),
         Goal("create with 250 members, p50", rows["create with 250 members"][0].p50, "ms", 50.0),
-        Goal("RSS of API and worker", sum(memory[0]) / sum(memory[1]), "x Octavia", 0.5),
+        Goal("RSS of API and worker", sum(memory[0][:2]) / sum(memory[1][:2]), "x Octavia", 0.5),
     ]
     return conclude(goals)
 

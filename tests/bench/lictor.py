@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tests.bench.endpoint import Endpoint
-from tests.bench.processes import background, end, resident, run
+from tests.bench.processes import background, end, run
 from tests.lab.uwsgi import await_answer, free_port, uwsgi
 
 BIN = pathlib.Path(sys.executable).parent
@@ -40,10 +40,6 @@ class Deployment(NamedTuple):
     database: str
     api: object
     worker: object
-
-    def memory(self) -> tuple[float, float]:
-        """MiB of the API's processes, and of the worker's."""
-        return resident(self.api), resident(self.worker)
 
     def rest(self) -> None:
         """End the worker: what follows is about the API alone."""

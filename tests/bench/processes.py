@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TICK = os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -60,17 +61,34 @@ def eventually(answer: Callable[[], Any], seconds: float, what: str) -> Any:
     return found
 
 
-def resident(process: "subprocess.Popen[bytes]") -> float:
-    """MiB of memory (RSS) of a process and all its descendants."""
+def descendants(process: "subprocess.Popen[bytes]") -> list[int]:
+    """The ids of a process and of all that it started, directly or not."""
     children: dict[int, list[int]] = {}
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
-    pages, todo = 0, [process.pid]
-    while todo:
-        pid = todo.pop()
-        todo.extend(children.get(pid, []))
-        with contextlib.suppress(OSError):
-            pages += int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * PAGE / 2**20
+    found = [process.pid]
+    for pid in found:
+        found.extend(children.get(pid, []))
+    return found
+
+
+def resident(process: "subprocess.Popen[bytes]") -> float:
+    """MiB of memory (RSS) of a process and its descendants."""
+    pages = [int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in descendants(process)]
+    return sum(pages) * PAGE / 2**20
+
+
+def busy(process: "subprocess.Popen[bytes]", seconds: float) -> float:
+    """Per cent of a processor that a process and its descendants use when they are left alone for so long."""
+
+    def used() -> float:
+        fields = [
+            pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in descendants(process)
+        ]
+        return sum(int(each[11]) + int(each[12]) for each in fields) / TICK
+
+    before = used()
+    time.sleep(seconds)
+    return 100 * (used() - before) / seconds
