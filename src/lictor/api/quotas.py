@@ -12,7 +12,7 @@ from lictor.api.context import PROJECT, authorize, context_of
 from lictor.api.fields import given
 from lictor.api.requests import QuotaPut
 from lictor.api.resource import Api, Reader, answer, rule
-from lictor.api.views import QUOTAS, Document
+from lictor.api.views import QUOTAS, Document, Hangers
 from lictor.model import Quota, quotas
 
 _TWINS = {"loadbalancer": "load_balancer", "healthmonitor": "health_monitor"}
@@ -29,10 +29,9 @@ def _shown(found: quotas.Limits) -> Document:
     return found | {twin: found[name] for name, twin in _TWINS.items()}
 
 
-def _finish(defaults: quotas.Limits, _session: Session, documents: list[Document]) -> None:
-    for document in documents:
-        own = {name: document[name] for name in quotas.LIMITED if document[name] is not None}
-        document.update(_shown(defaults | own))
+def _finish(defaults: quotas.Limits, document: Document, _hanging: Hangers) -> None:
+    own = {name: document[name] for name in quotas.LIMITED if document[name] is not None}
+    document.update(_shown(defaults | own))
 
 
 class QuotaCollection(Reader):
