@@ -54,6 +54,9 @@ def deployment(directory: pathlib.Path, url: str, size: Sequence[str]) -> Iterat
     run(BIN / "lictor", "db", "upgrade", "--config-file", config)
     port = free_port()
     worker_command = [BIN / "lictor", "up", "--config-file", config, "--port", port]
-    with background(worker_command, log) as worker, uwsgi(BIN / "uwsgi", "lictor.wsgi", config, log, size) as served:
+    with (
+        background(worker_command, log) as worker,
+        uwsgi(BIN / "uwsgi", "lictor.wsgi", config, log, [*size, "--lazy-apps"]) as served,
+    ):
         await_answer(f"http://127.0.0.1:{port}/", worker, log)
         yield Deployment(Endpoint("Lictor", served.url), url, served.process, worker)

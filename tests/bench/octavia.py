@@ -67,7 +67,7 @@ def deployment(directory: pathlib.Path, url: str, size: Sequence[str]) -> Iterat
     _authority(directory)
     run(BIN / "octavia-db-manage", "--config-file", config, "upgrade", "head")
     worker_command = [BIN / "octavia-worker", "--config-file", config]
-    # Loaded by each process for itself, as Octavia's documentation has it.
+    # Loaded by each process for itself, as Octavia's documentation has it: so on both sides.
     with (
         _rabbit(directory) as rabbitmqctl,
         background(worker_command, log) as worker,

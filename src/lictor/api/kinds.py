@@ -5,6 +5,7 @@ raises ValueError). ``Meta.description`` completes "Value should be ..." in erro
 document of the API what ``parse`` looks at.
 """
 
+import functools
 import ipaddress
 import re
 import uuid
@@ -26,6 +27,7 @@ def parse_name(value: str) -> str:
     return value
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_address(value: str) -> str:
     """The canonical spelling of an IPv4 or IPv6 address. Raises ValueError.
 

@@ -48,7 +48,9 @@ def make_engine(url: str) -> Engine:
 
 
 def _pooled(url: URL, **options: Any) -> Engine:
-    engine = create_engine(url, pool_use_lifo=True, pool_size=20, max_overflow=20, **options)
+    # Sessions end their transactions: the pool need not do so once more.
+    pool = {"pool_use_lifo": True, "pool_reset_on_return": None, "pool_size": 20, "max_overflow": 20}
+    engine = create_engine(url, **pool, **options)
     event.listen(engine, "checkin", _remember_use)
     event.listen(engine, "checkout", functools.partial(_check_idle, engine))
     return engine

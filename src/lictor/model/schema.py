@@ -3,16 +3,16 @@
 import contextlib
 import pathlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from lictor.model.base import Base
 from lictor.model.engine import WRITE
 from lictor.model.store import Store
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATIONS = pathlib.Path(__file__).parent / "migrations"
 
@@ -33,18 +33,24 @@ class HalfMade(WrongSchema):
     """There are tables of our names in the database, but no revision: they are not ours to touch."""
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _config(connection: Connection) -> "Config":
+    # Loaded where it is needed: it would be a tenth of the memory of every process of the API.
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
 
+def _known() -> list[str]:
+    """The revisions of this release, oldest first: the numbers that the files of the migrations begin with."""
+    return sorted(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def head() -> str:
     """The revision that this release works with."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
+    return _known()[-1]
 
 
 def current(store: Store) -> str | None:
@@ -62,6 +68,8 @@ def upgrade(store: Store) -> None:
     """
     if current(store) == head():
         return
+    from alembic import command
+
     with store.engine.connect().execution_options(**{WRITE: True}) as connection, _alone(connection):
         if _revision(connection) is None:
             _check_empty(connection)
@@ -70,9 +78,10 @@ def upgrade(store: Store) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    revision = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if revision is not None and revision not in _known():
         raise NewerSchema(
             f"the database is at schema revision '{revision}', which this release (revision '{head()}') does not know: "
             "it was written by a newer release of Lictor; start that one, or name another state directory"

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
 
 from lictor.model import Flavor, FlavorProfile, LoadBalancer, Tag, changes, schema
@@ -124,3 +125,10 @@ def test_times_are_kept_to_the_microsecond(store):
     store.write(lambda s: s.add(LoadBalancer(id="lb", project_id="p", provider="amphora", created_at=MOMENT)))
     with store.read() as session:
         assert session.scalar(select(LoadBalancer.created_at).where(LoadBalancer.created_at == MOMENT)) == MOMENT
+
+
+def test_the_newest_migration_is_the_last_of_one_chain(store):
+    with store.engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(schema._config(connection))
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == schema._known()
+    assert scripts.get_current_head() == schema.head() == schema.current(store)
