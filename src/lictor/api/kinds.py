@@ -98,6 +98,8 @@ def _plain(description: str, most: int, least: int = 0) -> Meta:
     return Meta(min_length=least or None, max_length=most, description=description, extra_json_schema=document)
 
 
+# White space and control characters, by name: Python's \s and that of ECMA 262 are not the same.
+_SPACE = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _NO_NUL = r"^[^\x00]*$"
 _IP = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -160,14 +162,18 @@ OneLine = Annotated[str, _text(r"[^\r\n\x00]*", "one line of text of at most 255
 Position = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number from 1 to 2147483647")]
 ExpectedCodes = Annotated[
     str,
-    _text(r"[0-9]{3}(\s*,\s*[0-9]{3})*|[0-9]{3}-[0-9]{3}", "one code (200), a list (200,202) or a range (200-204)", 64),
+    _text(
+        r"[0-9]{3}([ \t]*,[ \t]*[0-9]{3})*|[0-9]{3}-[0-9]{3}",
+        "one code (200), a list (200,202) or a range (200-204)",
+        64,
+    ),
 ]
 HttpVersion = Annotated[
     float, Meta(description="1.0 or 1.1", extra={"parse": _one_of(1.0, 1.1)}, extra_json_schema={"enum": [1.0, 1.1]})
 ]
 DomainName = Annotated[str, _text(rf"({_LABEL}\.)*{_LABEL}\.?", "a domain name of 1 to 255 characters", 255, 1)]
 Ciphers = Annotated[str, _text(r"[A-Za-z0-9\-+!:@=_.]+", "a list of ciphers as OpenSSL writes it", 2048)]
-CookieName = Annotated[str, _text(r"[^\s,;\\]+", "a cookie's name without white space , ; and \\", 255, 1)]
+CookieName = Annotated[str, _text(rf"[^{_SPACE},;\\]+", "a cookie's name without white space , ; and \\", 255, 1)]
 InsertHeaders = Annotated[
     dict[str, Name],
     Meta(

@@ -65,6 +65,22 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one() -> None:
         jsonschema_rs.meta.validate(schema | {"components": DOCUMENT["components"]})
 
 
+def test_every_pattern_means_the_same_to_python_and_to_whoever_reads_the_document() -> None:
+    patterns = re.findall(r'"pattern": "((?:[^"\\\\]|\\\\.)*)"', json.dumps(DOCUMENT))
+    assert len(patterns) > 10
+    assert [each for each in patterns if re.search(r"\\\\[sSdDwWbB]", each)] == []
+
+
+@pytest.mark.parametrize(("name", "good"), [("JSESSIONID", True), ("Ĉ", True), ("a b", False), ("a\x1eb", False),
+                                            ("a\u2003b", False), ("a,b", False), ("a\\b", False)])  # fmt: skip
+def test_the_document_and_the_api_agree_on_names_of_cookies(world: World, name: str, good: bool) -> None:
+    persistence = {"type": "APP_COOKIE", "cookie_name": name}
+    wanted = {"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "session_persistence": persistence}
+    balancer = world.balancer()
+    assert body("post_pools", {"pool": wanted | {"loadbalancer_id": balancer["id"]}}) is good
+    world.create("pools", 201 if good else 400, loadbalancer_id=balancer["id"], **wanted)
+
+
 def body(operation_id: str, document: Any) -> bool:
     (found,) = [operation for _, _, operation in operations() if operation["operationId"] == operation_id]
     schema = found["requestBody"]["content"]["application/json"]["schema"]
