@@ -53,10 +53,10 @@ def test_a_policy_is_created_found_changed_and_deleted(lb, balancer, listener):
         name="moved", listener_id=listener.id, action="REDIRECT_TO_URL", redirect_url="http://x.test"
     )
     second = lb.create_l7_policy(listener_id=listener.id, action="REJECT", position=1)
-    assert (made.position, second.position, made.redirect_http_code) == (1, 1, 302)
+    assert (made.position, second.position, made.redirect_url) == (1, 1, "http://x.test")
     assert lb.find_l7_policy("moved").position == 2
-    changed = lb.update_l7_policy(made, name="gone", redirect_http_code=301)
-    assert (changed.name, changed.redirect_http_code) == ("gone", 301)
+    changed = lb.update_l7_policy(made, name="gone", redirect_url="http://y.test")
+    assert (changed.name, changed.redirect_url) == ("gone", "http://y.test")
     assert {each.id for each in lb.l7_policies(listener_id=listener.id)} == {made.id, second.id}
     active(lb, balancer)
     lb.delete_l7_policy(second)
@@ -69,7 +69,7 @@ def test_a_rule_is_created_found_changed_and_deleted(lb, balancer, listener):
     made = lb.create_l7_rule(policy, type="PATH", compare_type="STARTS_WITH", value="/private")
     assert [each.id for each in lb.l7_rules(policy)] == [made.id]
     assert lb.find_l7_rule(made.id, policy).rule_value == "/private"
-    changed = lb.update_l7_rule(made, policy, value="/secret", invert=True)
+    changed = lb.update_l7_rule(made, policy, rule_value="/secret", invert=True)
     assert (changed.rule_value, changed.invert) == ("/secret", True)
     active(lb, balancer)
     assert lb.get_l7_rule(made.id, policy).rule_value == "/secret"

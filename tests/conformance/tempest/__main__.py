@@ -54,7 +54,7 @@ def parse():
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.tempest")
     parser.add_argument("tests", nargs="?", default="", help="regular expression that picks some of the API tests")
     parser.add_argument("--rbac", default="keystone_default_roles", choices=["keystone_default_roles", "advanced"])
-    parser.add_argument("--concurrency", type=int, default=3)
+    parser.add_argument("--concurrency", type=int, default=4)
     return parser.parse_args()
 
 
