@@ -1,7 +1,7 @@
 """Members: ``/pools/{pool}/members`` (reference, 1.9)."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import falcon
@@ -53,21 +53,38 @@ def check_reserved(api: Api, option: str, address: str | None) -> None:
         raise errors.invalid_option(address, option)
 
 
-def create(change: Change, pool: Pool, wanted: Asked, taken: dict[Key, Member], *, in_graph: bool = False) -> Member:
-    """Add a member to a pool, and to ``taken``, which holds those in its way. Raises 400 and 409.
+def create_all(change: Change, pool: Pool, wanted: Sequence[MemberInGraph]) -> None:
+    """Add the members of a pool that is new, in one go. Raises 400 and 409.
 
-    In a graph, the pool's monitor makes no difference to the first operating status (reference, 3.3).
+    The pool's monitor makes no difference to their first operating status (reference, 3.3).
     """
+    taken: set[Key] = set()
+    for each in wanted:
+        change.check_project(each.project_id)
+        _check_no_loop(change, each.address)
+        if _key(each) in taken:
+            raise _conflict(each)
+        taken.add(_key(each))
+    change.add_all(Member, [_values(change, pool, each) for each in wanted], [each.tags for each in wanted])
+
+
+def create(change: Change, pool: Pool, wanted: Asked, taken: dict[Key, Member]) -> Member:
+    """Add a member to a pool, and to ``taken``, which holds those in its way. Raises 400 and 409."""
     change.check_project(wanted.project_id)
     _check_no_loop(change, wanted.address)
     _make_room(change, wanted, taken)
-    asked = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not UNSET}
-    monitored = not in_graph and _is_monitored(pool)
-    status = Operating.OFFLINE if monitored else Operating.NO_MONITOR
-    member = Member(pool_id=pool.id, operating_status=status, vnic_type=_vnic_type(change, wanted), **asked)
+    member = Member(**_values(change, pool, wanted))
+    if _is_monitored(pool):
+        member.operating_status = Operating.OFFLINE
     change.add(member, [] if wanted.tags is UNSET else wanted.tags)
     taken[_key(wanted)] = member
     return member
+
+
+def _values(change: Change, pool: Pool, wanted: Asked) -> dict[str, Any]:
+    asked = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not UNSET}
+    fixed = {"pool_id": pool.id, "operating_status": Operating.NO_MONITOR, "vnic_type": _vnic_type(change, wanted)}
+    return asked | fixed
 
 
 def _key(member: Asked | Member) -> Key:
@@ -99,10 +116,14 @@ def _make_room(change: Change, wanted: Asked, taken: dict[Key, Member]) -> None:
     if there is None:
         return
     if there.provisioning_status != Provisioning.PENDING_DELETE:
-        raise errors.conflict(
-            f"Another member on this pool is already using ip {wanted.address} on protocol_port {wanted.protocol_port}"
-        )
+        raise _conflict(wanted)
     forget(change.session, there)
+
+
+def _conflict(wanted: Asked) -> Exception:
+    return errors.conflict(
+        f"Another member on this pool is already using ip {wanted.address} on protocol_port {wanted.protocol_port}"
+    )
 
 
 def _vnic_type(change: Change, wanted: Asked) -> str:

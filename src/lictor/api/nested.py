@@ -34,7 +34,7 @@ class Pools:
 
         In the graph of a load balancer, all of them must have one.
         """
-        self._change, self._in_graph = change, in_graph
+        self._change = change
         self._named: dict[str, Pool] = {}
         for definition in definitions:
             if definition.name in self._named:
@@ -55,4 +55,4 @@ class Pools:
         return self._create(asked)
 
     def _create(self, definition: PoolInGraph) -> Pool:
-        return pools.create(self._change, definition, in_graph=self._in_graph)
+        return pools.create(self._change, definition)

@@ -12,7 +12,7 @@ from lictor.api.fields import changes, given
 from lictor.api.requests import PoolInGraph, PoolPost, PoolPut, SessionPersistence
 from lictor.api.resource import Change, Reader, begin, begin_at, rule
 from lictor.api.views import LISTENERS, POOLS, Document
-from lictor.model import L7Policy, Listener, Member, Pool
+from lictor.model import L7Policy, Listener, Pool
 from lictor.model.changes import mark_deleted, mark_updated
 from lictor.model.queries import users
 from lictor.model.rules import DATAGRAM_POOLS, HTTP_LISTENERS, pool_fits_listener, wrong_with_pool_tls
@@ -25,7 +25,7 @@ _COLUMNS = (
 _DATAGRAM_ONLY = ("persistence_timeout", "persistence_granularity")
 
 
-def create(change: Change, wanted: PoolInGraph, *, in_graph: bool = False) -> Pool:
+def create(change: Change, wanted: PoolInGraph) -> Pool:
     """Add a pool with its members and health monitor to a load balancer. Raises 400, 409 and 501."""
     values: dict[str, Any] = {name: getattr(wanted, name) for name in _COLUMNS}
     for name in ("protocol", "lb_algorithm"):
@@ -36,9 +36,7 @@ def create(change: Change, wanted: PoolInGraph, *, in_graph: bool = False) -> Po
     _check_tls(change, str(wanted.protocol), values, {})
     pool = Pool(session_persistence=_persistence(wanted.session_persistence, str(wanted.protocol), None), **values)
     change.add(pool, wanted.tags)
-    taken: dict[members.Key, Member] = {}
-    for member in wanted.members:
-        members.create(change, pool, member, taken, in_graph=in_graph)
+    members.create_all(change, pool, wanted.members)
     if wanted.healthmonitor is not None:
         healthmonitors.create(change, pool, wanted.healthmonitor)
     return pool

@@ -6,7 +6,7 @@ change at the same time (on Galera the second committer is told to start over).
 """
 
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
@@ -73,12 +73,20 @@ def ask_again(session: Session, load_balancer_id: str) -> None:
     )
 
 
+def created(load_balancer: LoadBalancer) -> dict[str, Any]:
+    """The columns of new rows: they are PENDING_CREATE as of this write."""
+    return {
+        "load_balancer_id": load_balancer.id,
+        "generation": load_balancer.generation,
+        "provisioning_status": Provisioning.PENDING_CREATE,
+    }
+
+
 def mark_created(load_balancer: LoadBalancer, *children: Child) -> None:
     """New rows become PENDING_CREATE as of this write. They still have to be added to the session."""
     for child in children:
-        child.load_balancer_id = load_balancer.id
-        child.generation = load_balancer.generation
-        child.provisioning_status = Provisioning.PENDING_CREATE
+        for name, value in created(load_balancer).items():
+            setattr(child, name, value)
 
 
 def mark_updated(load_balancer: LoadBalancer, *children: Child) -> None:
