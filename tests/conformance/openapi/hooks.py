@@ -31,6 +31,8 @@ RULES = re.compile(
     r"Sort direction |There are more sort directions|Limit '|The selected |Provider '|Cannot delete |"
     r"Could not retrieve certificate|Error parsing L7Rule|Invalid L7 Policy arguments|"
     r"The load balancer flavor does not allow SR-IOV member ports|"
+    # Limits can be asked for by any name (Octavia's "defaults" is one), but set for what can be a project only.
+    r"Invalid input for field/attribute project_id\. .* Value should be the id of a project|"
     # A pool inside another object is either a name or a definition, which has both of these; an update may leave the
     # type of a session persistence out if there is one.
     r"Invalid input for field/attribute [\w.\[\]]*(protocol|lb_algorithm|session_persistence\.type)\. Value: 'None'",
