@@ -78,7 +78,7 @@ def server(kind: str, quick: bool = True) -> Iterator[Server]:
     try:
         made.start()
         yield made
-    except BaseException:
+    except Exception:
         sys.stderr.write(made.log())
         raise
     finally:
@@ -163,7 +163,8 @@ _KINDS = {
 
 
 def main(kind: str, *command: str) -> int:
-    """Run a command beside a server."""
+    """Run a command beside a server, which ends with it even if we are told to end."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with server(kind) as made:
         return subprocess.run(command, env=os.environ | {VARIABLE: made.url}, check=False).returncode
 
