@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from lictor.api import errors
-from lictor.api.context import Context, authorize, context_of
+from lictor.api.auth.context import Context, authorize, context_of
 from lictor.api.failover import condemn
 from lictor.api.resource import Api, Change, Reader, answer, begin_itself, rule
 from lictor.api.views import View, no_more

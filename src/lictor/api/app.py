@@ -6,8 +6,9 @@ from typing import Any
 import falcon
 from oslo_config import cfg
 
-from lictor.api import auth, errors, middleware, routes
-from lictor.api.enforcer import Policies
+from lictor.api import errors, middleware, routes
+from lictor.api.auth import authentication
+from lictor.api.auth.enforcer import Policies
 from lictor.api.resource import Api
 from lictor.drivers.network.base import Networking
 from lictor.drivers.secrets.base import Secrets
@@ -20,15 +21,15 @@ def create_app(
     networking: Networking,
     secrets: Secrets,
     wake: Callable[[], None],
-    strategy: auth.Strategy | None = None,
+    strategy: authentication.Strategy | None = None,
 ) -> middleware.Application:
     """The WSGI application. ``wake`` is called after every write that was committed, from the request's thread.
 
     ``strategy`` finds out who asks, if not as ``[api_settings] auth_strategy`` says. Raises ``config.Misconfigured``.
     """
     api = Api(conf, store, networking, secrets, wake)
-    authentication = auth.Authentication(strategy or auth.strategy(conf, Policies(conf)))
-    app: falcon.App[Any, Any] = falcon.App(middleware=middleware.chain(authentication))
+    guard = authentication.Authentication(strategy or authentication.strategy(conf, Policies(conf)))
+    app: falcon.App[Any, Any] = falcon.App(middleware=middleware.chain(guard))
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app)
     for path, route in routes.every():

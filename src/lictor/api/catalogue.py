@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.api import errors
-from lictor.api.context import authorize, context_of
+from lictor.api.auth.context import authorize, context_of
 from lictor.api.fields import Wire, changes, given
 from lictor.api.resource import Api, Reader, rule
 from lictor.api.views import Document, View

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from lictor.api import errors, supported
-from lictor.api.context import Context, authorize
+from lictor.api.auth.context import Context, authorize
 from lictor.api.fields import Wire
 from lictor.api.requests import ListenerInGraph, PoolInGraph
 from lictor.api.resource import Api

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lictor.api import listing
-from lictor.api.context import authorize, context_of
+from lictor.api.auth.context import authorize, context_of
 from lictor.api.links import base_uri
 from lictor.api.resource import Reader, answer, rule
 from lictor.api.views import LOAD_BALANCERS, View, no_more

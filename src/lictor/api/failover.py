@@ -4,7 +4,7 @@ import falcon
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from lictor.api.context import context_of
+from lictor.api.auth.context import context_of
 from lictor.api.resource import Change, Reader, begin_itself, rule
 from lictor.api.views import LOAD_BALANCERS
 from lictor.model import Amphora, history

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lictor.api import errors, supported
-from lictor.api.context import context_of
+from lictor.api.auth.context import context_of
 from lictor.api.fields import changes
 from lictor.api.requests import MonitorInGraph, MonitorPost, MonitorPut
 from lictor.api.resource import Change, Reader, begin_at, rule

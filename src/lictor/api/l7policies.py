@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lictor.api import certificates, errors, l7rules, members, nested, pools, supported
-from lictor.api.context import context_of
+from lictor.api.auth.context import context_of
 from lictor.api.fields import changes
 from lictor.api.requests import L7PolicyInGraph, L7PolicyPost, L7PolicyPut
 from lictor.api.resource import Change, Reader, begin_at, rule

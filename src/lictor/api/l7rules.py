@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lictor.api import errors
-from lictor.api.context import context_of
+from lictor.api.auth.context import context_of
 from lictor.api.fields import changes
 from lictor.api.requests import L7RuleInGraph, L7RulePost, L7RulePut
 from lictor.api.resource import Change, Reader, begin_at, rule

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lictor.api import certificates, errors, l7policies, listenerchecks, members, nested, pools, supported
-from lictor.api.context import authorize, context_of
+from lictor.api.auth.context import authorize, context_of
 from lictor.api.fields import changes
 from lictor.api.requests import ListenerInGraph, ListenerPost, ListenerPut
 from lictor.api.resource import Api, Change, Reader, answer, begin, begin_at, rule

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.api import errors
-from lictor.api.context import Context, authorize, sees_all
+from lictor.api.auth.context import Context, authorize, sees_all
 from lictor.api.fields import boolean
 from lictor.api.links import page_links
 from lictor.api.views import Document, View

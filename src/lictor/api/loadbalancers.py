@@ -9,8 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from lictor.api import certificates, errors, graph, limits, members, supported, vips
+from lictor.api.auth.context import Context, authorize, context_of, may_use, owner
 from lictor.api.choices import Choice, choose
-from lictor.api.context import Context, authorize, context_of, may_use, owner
 from lictor.api.fields import boolean, changes, given
 from lictor.api.requests import LoadBalancerPost, LoadBalancerPut
 from lictor.api.resource import Api, Change, Reader, answer, begin_itself, rule

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lictor.api import body, errors, limits
-from lictor.api.context import authorize, context_of
+from lictor.api.auth.context import authorize, context_of
 from lictor.api.fields import boolean, changes
 from lictor.api.kinds import parse_address
 from lictor.api.requests import MemberInBatch, MemberInGraph, MemberPost, MemberPut

@@ -14,7 +14,7 @@ import falcon
 from sqlalchemy import select
 
 from lictor.api import errors, listing
-from lictor.api.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, LISTS_ALL, context_of, may_use, sees_all
+from lictor.api.auth.context import DEFAULT_PROJECT, DEFAULT_PROJECT_NAME, LISTS_ALL, context_of, may_use, sees_all
 from lictor.api.resource import Api, answer
 from lictor.drivers.network.base import Named, Network, Port, Subnet
 from lictor.model import LoadBalancer

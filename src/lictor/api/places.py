@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from oslo_config import cfg
 
 from lictor.api import errors
-from lictor.api.context import Sees
+from lictor.api.auth.context import Sees
 from lictor.api.requests import AdditionalVip, LoadBalancerPost
 from lictor.drivers.network.base import Networking, Port, Subnet
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lictor.api import certificates, errors, healthmonitors, members, supported, tls
-from lictor.api.context import context_of
+from lictor.api.auth.context import context_of
 from lictor.api.fields import changes, given
 from lictor.api.requests import PoolInGraph, PoolPost, PoolPut, SessionPersistence
 from lictor.api.resource import Change, Reader, begin, begin_at, rule

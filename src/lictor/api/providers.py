@@ -6,7 +6,7 @@ import falcon
 from oslo_config import cfg
 
 from lictor.api import errors
-from lictor.api.context import authorize, context_of
+from lictor.api.auth.context import authorize, context_of
 from lictor.api.listing import select_fields
 from lictor.api.resource import Api, answer
 from lictor.drivers.providers import PROVIDERS

@@ -8,7 +8,7 @@ from sqlalchemy import or_
 from sqlalchemy.orm import Session
 
 from lictor.api import errors, limits
-from lictor.api.context import PROJECT, authorize, context_of
+from lictor.api.auth.context import PROJECT, authorize, context_of
 from lictor.api.fields import given
 from lictor.api.requests import QuotaPut
 from lictor.api.resource import Api, Reader, answer, rule

@@ -15,7 +15,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from lictor.api import body, errors, limits, listing
-from lictor.api.context import Context, authorize, context_of
+from lictor.api.auth.context import Context, authorize, context_of
 from lictor.api.fields import Wire
 from lictor.api.links import base_uri
 from lictor.api.views import LOAD_BALANCERS, Document, View

@@ -9,18 +9,10 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from lictor.api import answers, availabilityzones, catalogue, discovery, docs, flavors, healthcheck, neutron
+from lictor.api import answers, availabilityzones, catalogue, discovery, flavors, healthcheck, neutron
 from lictor.api.amphorae import AMPHORAE, AmphoraCollection, AmphoraConfig, AmphoraFailover, AmphoraItem, AmphoraStats
-from lictor.api.events import EVENTS, LoadBalancerEvents
-from lictor.api.failover import LoadBalancerFailover
-from lictor.api.forms import FULL_LOAD_BALANCER
-from lictor.api.healthmonitors import MonitorCollection, MonitorItem
-from lictor.api.l7policies import PolicyCollection, PolicyItem
-from lictor.api.l7rules import RuleCollection, RuleItem
-from lictor.api.listeners import ListenerCollection, ListenerItem, ListenerStats
-from lictor.api.loadbalancers import LoadBalancerCollection, LoadBalancerItem, LoadBalancerStats, LoadBalancerStatus
-from lictor.api.members import MemberCollection, MemberItem
-from lictor.api.operations import (
+from lictor.api.document import docs
+from lictor.api.document.operations import (
     FIELDS,
     READ_ERRORS,
     WRITE_ERRORS,
@@ -36,6 +28,15 @@ from lictor.api.operations import (
     starts,
     updates,
 )
+from lictor.api.events import EVENTS, LoadBalancerEvents
+from lictor.api.failover import LoadBalancerFailover
+from lictor.api.forms import FULL_LOAD_BALANCER
+from lictor.api.healthmonitors import MonitorCollection, MonitorItem
+from lictor.api.l7policies import PolicyCollection, PolicyItem
+from lictor.api.l7rules import RuleCollection, RuleItem
+from lictor.api.listeners import ListenerCollection, ListenerItem, ListenerStats
+from lictor.api.loadbalancers import LoadBalancerCollection, LoadBalancerItem, LoadBalancerStats, LoadBalancerStatus
+from lictor.api.members import MemberCollection, MemberItem
 from lictor.api.pools import PoolCollection, PoolItem
 from lictor.api.providers import (
     AvailabilityZoneCapabilities,

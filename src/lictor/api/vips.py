@@ -4,7 +4,7 @@ import dataclasses
 import logging
 
 from lictor.api import errors, places
-from lictor.api.context import Sees
+from lictor.api.auth.context import Sees
 from lictor.api.places import Further, Place
 from lictor.api.requests import LoadBalancerPost
 from lictor.api.resource import Api

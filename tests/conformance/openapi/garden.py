@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 import requests
 
-from lictor.api import openapi, steps
-from lictor.api.operations import Operation
+from lictor.api.document import openapi, steps
+from lictor.api.document.operations import Operation
 
 L = "/v2.0/lbaas"
 SUBNET = "1b2c3d4e-0000-4000-8000-000000000001"

@@ -18,7 +18,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.specs.openapi import checks
 
-from lictor.api import openapi
+from lictor.api.document import openapi
 from lictor.api.fields import lenient
 from tests.conformance.openapi.garden import Garden
 

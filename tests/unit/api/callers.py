@@ -3,8 +3,8 @@
 import pathlib
 from typing import Any
 
-from lictor.api.enforcer import Policies
-from lictor.api.keystone import Headers
+from lictor.api.auth.enforcer import Policies
+from lictor.api.auth.keystone import Headers
 from tests.unit.api.world import L, World
 
 OWN, FOREIGN = "0" * 31 + "1", "0" * 31 + "2"

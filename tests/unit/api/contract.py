@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from lictor.api import openapi
+from lictor.api.document import openapi
 
 ALIASES = re.compile(r"^/v2(?:\.0)?(/lbaas)?(?=/|$)")
 

@@ -7,7 +7,7 @@ import pathlib
 import bcrypt
 import pytest
 
-from lictor.api.context import DEFAULT_PROJECT
+from lictor.api.auth.context import DEFAULT_PROJECT
 from tests.unit.api.world import L, World
 
 

@@ -9,8 +9,9 @@ import falcon
 import jsonschema_rs
 import pytest
 
-from lictor.api import answers, openapi, routes
-from lictor.api.operations import Operation, reads
+from lictor.api import answers, routes
+from lictor.api.document import openapi
+from lictor.api.document.operations import Operation, reads
 from lictor.api.routes import Route
 from tests.unit.api import contract
 from tests.unit.api.world import World

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from lictor import config
-from lictor.api.context import Context, authorize
-from lictor.api.enforcer import Policies
+from lictor.api.auth.context import Context, authorize
+from lictor.api.auth.enforcer import Policies
 from lictor.model import LoadBalancer
 from tests.unit.api.callers import FOREIGN, OWN, Guarded, caller
 
@@ -196,7 +196,7 @@ def test_files_that_make_no_sense_at_the_start_are_refused_with_a_sentence(tmp_p
 
 def test_a_rule_that_no_file_of_ours_names_is_an_error_and_no_right(tmp_path: pathlib.Path) -> None:
     policies = Policies(config.load(lictor__state_dir=str(tmp_path)))
-    with pytest.raises(LookupError, match=r"os_load-balancer_api:pool:paint is missing in api/policies\.py"):
+    with pytest.raises(LookupError, match=r"os_load-balancer_api:pool:paint is missing in api/auth/policies\.py"):
         authorize(Context("user", OWN, ("admin",), policies), "os_load-balancer_api:pool:paint", OWN)
 
 

@@ -6,7 +6,7 @@ import pytest
 from oslo_policy.policy import DocumentedRuleDefault
 
 from lictor.api import routes
-from lictor.api.policies import PREFIX, list_rules
+from lictor.api.auth.policies import PREFIX, list_rules
 from tests.unit.api import probes
 from tests.unit.api.callers import FOREIGN, OWN, Guarded, caller
 

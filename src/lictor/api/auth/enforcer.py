@@ -17,7 +17,7 @@ from oslo_config import cfg
 from oslo_policy import policy
 
 from lictor import config
-from lictor.api.policies import list_rules
+from lictor.api.auth.policies import list_rules
 
 LOG = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class _Rules:
         try:
             return bool(self._enforcer.authorize(rule, target, {**caller.credentials(), "is_admin": admin}))
         except policy.PolicyNotRegistered:
-            raise LookupError(f"Policy rule {rule} is missing in api/policies.py.") from None
+            raise LookupError(f"Policy rule {rule} is missing in api/auth/policies.py.") from None
         except Exception:  # A rule may ask a server of the operator's, which may do anything.
             LOG.exception("Policy rule %s cannot be decided, so it refuses", rule)
             return False

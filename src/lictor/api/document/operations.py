@@ -1,6 +1,6 @@
 """What an operation takes and answers, as far as a document of the API can say it: the vocabulary of the route table.
 
-Every path and verb has one of these beside its handler in ``lictor.api.routes``; ``lictor.api.openapi`` makes the
+Every path and verb has one of these beside its handler in ``lictor.api.routes``; ``openapi`` beside this file makes the
 document out of them. The handler's docstring is the operation's description.
 """
 

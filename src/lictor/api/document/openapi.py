@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from lictor import __version__
-from lictor.api import answers, parameters, routes, steps
-from lictor.api.operations import Answer, Body, Operation
+from lictor.api import answers, routes
+from lictor.api.document import parameters, steps
+from lictor.api.document.operations import Answer, Body, Operation
+from lictor.api.document.shapes import REFERENCE, Schema, Shapes, lenient
 from lictor.api.routes import Route
-from lictor.api.shapes import REFERENCE, Schema, Shapes, lenient
 
 Document = dict[str, Any]
 

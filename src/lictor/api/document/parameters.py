@@ -4,7 +4,7 @@ import datetime
 from typing import Any, Final
 
 from lictor.api import listing
-from lictor.api.operations import FIELDS, Operation, Parameter
+from lictor.api.document.operations import FIELDS, Operation, Parameter
 from lictor.api.views import View
 
 Schema = dict[str, Any]

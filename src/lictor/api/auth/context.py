@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import falcon
 
 from lictor.api import errors
-from lictor.api.enforcer import IS_ADMIN, Policies
+from lictor.api.auth.enforcer import IS_ADMIN, Policies
 
 DEFAULT_PROJECT = "7c1e1f2a5d9b4c3e8f60a1b2c3d4e5f6"
 """The project of whoever names none: there is no Keystone to ask in a standalone deployment."""

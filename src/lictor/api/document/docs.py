@@ -6,12 +6,12 @@ from typing import Any
 import falcon
 import msgspec
 
-from lictor.api import page
+from lictor.api.document import page
 from lictor.api.resource import Api
 
 
 def _build() -> dict[str, Any]:
-    from lictor.api import openapi  # The document is made of the table in which these resources stand.
+    from lictor.api.document import openapi  # The document is made of the table in which these resources stand.
 
     return openapi.build()
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lictor.api.operations import Answer, Body
+from lictor.api.document.operations import Answer, Body
 from lictor.api.routes import Route
 from lictor.api.views import View
 

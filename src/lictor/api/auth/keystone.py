@@ -12,8 +12,8 @@ from oslo_config import cfg
 
 from lictor import config
 from lictor.api import errors
-from lictor.api.context import Context
-from lictor.api.enforcer import Policies
+from lictor.api.auth.context import Context
+from lictor.api.auth.enforcer import Policies
 
 LOG = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from typing import Protocol
 import falcon
 from oslo_config import cfg
 
-from lictor.api.context import DEFAULT_PROJECT, Context, named_project
-from lictor.api.enforcer import Policies
-from lictor.api.httpbasic import HttpBasic
+from lictor.api.auth.context import DEFAULT_PROJECT, Context, named_project
+from lictor.api.auth.enforcer import Policies
+from lictor.api.auth.httpbasic import HttpBasic
 
 OPEN_PATHS = frozenset({"/", "/load-balancer", "/healthcheck", "/load-balancer/healthcheck", "/openapi.json", "/docs"})
 """Paths that ask nobody who they are (reference, 1.1), without the slash that may stand at their end."""
@@ -55,7 +55,7 @@ def strategy(conf: cfg.ConfigOpts, policies: Policies) -> Strategy:
     if name == "noauth":
         return NoAuth(policies)
     if name == "keystone":
-        from lictor.api.keystone import Keystone  # Half a second that only those pay who need it.
+        from lictor.api.auth.keystone import Keystone  # Half a second that only those pay who need it.
 
         return Keystone(conf, policies)
     return HttpBasic(conf, policies)
