@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SEALED := tests/lab/sealed
 # Suites that need root, each in a sealed laboratory of its own; folders without a test file are passed over.
 LAB_SUITES := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /test_*.py,\
-    tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/keystone_lab\
+    tests/agent_lab tests/drivers_lab tests/cli_lab tests/e2e tests/crash tests/keystone_lab tests/galera_lab\
     tests/conformance/openapi tests/conformance/sdk tests/conformance/cli)))))
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -35,6 +35,13 @@ $(READY): pyproject.toml | $(if $(filter 0,$(shell id -u)),packages)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,clients]'
 	@touch $@
 
+# The driver of MySQL and MariaDB is compiled: by those that need it.
+MYSQL := $(VENV)/.mysql
+$(MYSQL): $(READY)
+	@bash .ci/packages tests
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[mysql]'
+	@touch $@
+
 # Keystone and tempest require versions of their own, of what the clients require too. Only tests run them.
 KEYSTONE := .venv-keystone/.ready
 TEMPEST := .venv-tempest/.ready
@@ -54,7 +61,7 @@ unit: $(READY) ## tests that need neither root nor network, in seconds
 
 # What speaks to the database is tested on all of them; the same tests, with servers of their own.
 .PHONY: databases
-databases: servers $(READY) ## the unit tests of API, model and loop on PostgreSQL and MariaDB
+databases: servers $(MYSQL) ## the unit tests of API, model and loop on PostgreSQL and MariaDB
 	@failed=(); \
 	for kind in postgresql mariadb; do \
 	    echo "== $$kind"; \
@@ -75,7 +82,7 @@ root:
 	@[ "$$(id -u)" = 0 ] || { echo "needs root: the amphorae of tests and demo are network namespaces" >&2; exit 1; }
 
 .PHONY: lab
-lab: root $(READY) $(KEYSTONE) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
+lab: root $(READY) servers $(MYSQL) $(KEYSTONE) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
 	@failed=(); \
 	for suite in $(LAB_SUITES); do \
 	    echo "== $$suite"; \
@@ -95,6 +102,18 @@ test: servers ## everything: lint, unit, databases, lab, conformance-tempest
 	@$(MAKE) --no-print-directory lab
 	@$(MAKE) --no-print-directory conformance-tempest
 
+.PHONY: crash-random
+crash-random: root $(READY) servers $(MYSQL) ## random faults under random clients; SEED, SECONDS_TO_RUN=120, DATABASE=postgresql
+	@$(SEALED) $(VENV)/bin/python -m tests.crash.random </dev/null
+
+.PHONY: options
+options: $(READY) ## writes docs/options.md from the code
+	@$(VENV)/bin/python -m tests.lab.options >docs/options.md
+
+.PHONY: test-systemd
+test-systemd: root $(READY) servers ## the units of deploy/systemd below a real systemd, on a machine made of namespaces
+	@$(SEALED) $(VENV)/bin/python -m pytest tests/systemd_lab </dev/null
+
 fuzz-openapi: SECONDS ?= 600
 .PHONY: fuzz-openapi
 fuzz-openapi: root $(READY) ## schemathesis on the API's document, for SECONDS=600
@@ -107,14 +126,23 @@ demo: root $(READY) ## a load balancer from nothing to the first byte, on this m
 # The other side of the comparison: the newest Octavia there is, in an environment of its own.
 OCTAVIA := .venv-octavia
 $(OCTAVIA)/.ready:
-	@bash .ci/packages bench
+	@bash .ci/packages octavia
 	$(PYTHON) -m venv --clear $(OCTAVIA)
 	$(OCTAVIA)/bin/python -m pip install --quiet --disable-pip-version-check octavia pymysql python-memcached pyuwsgi
 	@touch $@
 
 .PHONY: bench-api
-bench-api: root $(READY) $(OCTAVIA)/.ready ## the API side by side with the real Octavia's, in about ten minutes
+bench-api: root $(MYSQL) $(OCTAVIA)/.ready ## the API side by side with the real Octavia's, in about twelve minutes
 	@$(SEALED) $(VENV)/bin/python -m tests.bench.api </dev/null
+
+.PHONY: bench-dataplane
+bench-dataplane: root $(READY) ## an amphora beside a minimal HAProxy and nginx, in about twelve minutes
+	@bash .ci/packages bench
+	@$(SEALED) $(VENV)/bin/python -m tests.bench.dataplane </dev/null
+
+.PHONY: bench-scale
+bench-scale: root $(MYSQL) $(OCTAVIA)/.ready ## 10,000 load balancers beside Octavia's health manager; SCALE=0.1 for a tenth
+	@$(SEALED) $(VENV)/bin/python -m tests.bench.scale </dev/null
 
 bench-%: root $(READY) ## runs tests/bench/NAME.py in a sealed laboratory
 	@$(SEALED) $(VENV)/bin/python -m tests.bench.$* </dev/null

@@ -1,7 +1,9 @@
 """Every option of Lictor, parsed and checked in one place. Options that mean what Octavia's mean have its names."""
 
+import functools
 import hashlib
 import ipaddress
+import os
 import pathlib
 
 from oslo_config import cfg, types
@@ -20,14 +22,49 @@ STRONG_CIPHERS = (
 LONGEST_TIMEOUT = 24 * 86_400_000
 """Milliseconds, as listeners may have them."""
 
+LOG_FORMAT = (
+    "{{ project_id }} {{ lb_id }} %f %ci %cp %t %{+Q}r %ST %B %U %[ssl_c_verify] %{+Q}[ssl_c_s_dn] %b %s %Tt %tsc"
+)
+"""Octavia's (reference, 4.8)."""
+
 TLS_VERSIONS = ["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 _versions = types.String(choices=TLS_VERSIONS)
 _alpn = types.String(choices=["h2", "http/1.1", "http/1.0"])
 
+
+class _Place(types.String):
+    """``ip:port``; the address of IPv6 may stand in brackets."""
+
+    def __call__(self, value: object) -> str:
+        host, _, port = str(super().__call__(value)).strip().rpartition(":")
+        ipaddress.ip_address(host.strip("[]"))
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"{value} must be an IP address and a port, as in 192.0.2.1:10514")
+        return f"{host}:{port}"
+
+
 OPTIONS: dict[str, list[cfg.Opt]] = {
+    "DEFAULT": [
+        cfg.StrOpt(
+            "transport_url",
+            secret=True,
+            help="Of oslo.messaging: a bus that tells workers of work; default: PostgreSQL tells them, or nobody does.",
+        ),
+    ],
     "lictor": [
         cfg.StrOpt(
             "state_dir", default=DEFAULT_STATE_DIR, help="Where the embedded deployment keeps what must outlive it."
+        ),
+        cfg.StrOpt(
+            "metrics_bind",
+            help="ADDRESS:PORT of /healthz, /readyz and /metrics, or 'none'; default: on 127.0.0.1, by the command. "
+            "Below a WSGI server that of the first process.",
+        ),
+        cfg.FloatOpt(
+            "stuck_after",
+            default=300.0,
+            min=0.1,
+            help="Seconds that a thread may be at one thing before its process says on /readyz that it is not ready.",
         ),
     ],
     "database": [
@@ -121,6 +158,25 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt(
             "error_after", default=3, min=1, help="Attempts that fail before a load balancer is reported ERROR."
         ),
+        cfg.IntOpt(
+            "replacements_at_once",
+            default=10,
+            min=0,
+            help="Amphorae that are being replaced at a time, of all load balancers and by all workers; 0: no limit.",
+        ),
+        cfg.IntOpt(
+            "replacements_per_minute",
+            default=120,
+            min=0,
+            help="Replacements that begin within a minute, of all load balancers and by all workers; 0: no limit.",
+        ),
+        cfg.FloatOpt(
+            "replacement_pause",
+            default=10.0,
+            min=0.0,
+            help="Seconds between automatic replacements of one load balancer, from the third in an hour on; doubles.",
+        ),
+        cfg.FloatOpt("replacement_pause_max", default=600.0, min=0.0, help="Longest pause between them, in seconds."),
     ],
     "haproxy_amphora": [
         cfg.PortOpt("bind_port", default=9443, help="TCP port of the agents."),
@@ -143,12 +199,55 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt(
             "timeout_tcp_inspect", default=0, min=0, max=LONGEST_TIMEOUT, help="Milliseconds; default of listeners."
         ),
+        cfg.BoolOpt("connection_logging", default=True, help="Whether users' connections are logged to log targets."),
+        cfg.StrOpt("user_log_format", default=LOG_FORMAT, help="HAProxy's, with {{ project_id }} and {{ lb_id }}."),
         cfg.IntOpt(
             "default_connection_limit", default=50000, help="For listeners that set none, as far as limits allow."
         ),
     ],
+    "keepalived_vrrp": [
+        cfg.FloatOpt(
+            "vrrp_advert_int",
+            default=0.1,
+            min=0.02,
+            max=40.0,
+            help="Seconds between advertisements of a pair; after three that were missed the other amphora takes over.",
+        ),
+        cfg.IntOpt(
+            "vrrp_garp_refresh_interval",
+            default=5,
+            min=1,
+            help="Seconds between announcements (gratuitous ARP, neighbour advertisements) of VIPs that stay.",
+        ),
+        cfg.IntOpt("vrrp_garp_refresh_count", default=2, min=1, help="Announcements each time."),
+    ],
+    "nova": [
+        cfg.BoolOpt("enable_anti_affinity", default=False, help="Whether the amphorae of a pair run on two hosts."),
+        cfg.StrOpt(
+            "anti_affinity_policy",
+            default="anti-affinity",
+            choices=["anti-affinity", "soft-anti-affinity"],
+            help="Whether a pair that cannot have two hosts is not made, or is made on one.",
+        ),
+    ],
+    "amphora_agent": [
+        cfg.ListOpt("admin_log_targets", item_type=_Place(), help="ip:port of syslog servers, in order of preference."),
+        cfg.ListOpt("tenant_log_targets", item_type=_Place(), help="The same, for logs of users' connections."),
+        cfg.IntOpt("user_log_facility", default=0, min=0, max=7, help="LOCAL facility of logs of users' connections."),
+        cfg.IntOpt("administrative_log_facility", default=1, min=0, max=7, help="LOCAL facility of amphorae's own."),
+        cfg.StrOpt("log_protocol", default="UDP", choices=["TCP", "UDP"], help="How syslog servers are spoken to."),
+        cfg.IntOpt("log_retry_count", default=5, min=0, help="Further attempts before the next server is asked."),
+        cfg.IntOpt("log_retry_interval", default=2, min=1, help="Seconds between attempts at one server."),
+        cfg.IntOpt("log_queue_size", default=10000, min=1, help="Lines of each kind that wait in an amphora at most."),
+        cfg.BoolOpt("disable_local_log_storage", default=False, help="Whether amphorae keep no log of their own."),
+    ],
     "health_manager": [
         cfg.HostAddressOpt("bind_ip", default="0.0.0.0", help="Address of the heartbeat receiver."),
+        cfg.StrOpt(
+            "heartbeat_key",
+            secret=True,
+            help="What the keys of heartbeats follow from, alike on all hosts; default: secret in the state directory.",
+        ),
         cfg.PortOpt("bind_port", default=5555, help="UDP port of the heartbeat receiver."),
         cfg.ListOpt("controller_ip_port_list", default=[], help="Where agents send heartbeats; default: this host."),
         cfg.FloatOpt(
@@ -157,7 +256,36 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.FloatOpt(
             "heartbeat_timeout", default=10.0, min=0.5, help="Seconds of silence before an amphora is looked at."
         ),
+        cfg.IntOpt(
+            "haproxy_failures",
+            default=5,
+            min=0,
+            help="Deaths and failed starts of HAProxy within a minute for which its amphora is replaced; 0: never.",
+        ),
+        cfg.FloatOpt(
+            "instance_check_interval", default=10.0, min=0.1, help="Seconds between looks for instances that are gone."
+        ),
         cfg.FloatOpt("health_check_interval", default=1.0, min=0.1, help="Seconds between looks for silent amphorae."),
+        cfg.FloatOpt(
+            "silent_share",
+            default=0.25,
+            min=0.0,
+            max=1.0,
+            help="When this share of all amphorae is silent at once, none is given up for it: the network is in doubt.",
+        ),
+        cfg.IntOpt("silent_least", default=10, min=1, help="Fewer silent amphorae than this are never too many."),
+        cfg.IntOpt(
+            "failover_threshold",
+            min=1,
+            help="So many silent amphorae are too many, whatever their share; default: any.",
+        ),
+        cfg.FloatOpt(
+            "silent_pause",
+            default=300.0,
+            min=0.0,
+            help="Seconds after which too many silent amphorae are replaced all the same, if others live; 0: never.",
+        ),
+        cfg.IntOpt("sock_rlimit", default=16 * 2**20, min=4096, help="Bytes of heartbeats that the kernel may keep."),
     ],
     "house_keeping": [
         cfg.FloatOpt("cleanup_interval", default=30.0, min=0.1, help="Seconds between looks for what nobody owns."),
@@ -168,12 +296,25 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             min=0,
             help="Seconds for which the events of a deleted load balancer can still be read.",
         ),
+        cfg.FloatOpt(
+            "cert_interval", default=60.0, min=0.1, help="Seconds between looks for certificates of amphorae to renew."
+        ),
+        cfg.IntOpt(
+            "cert_expiry_buffer",
+            min=1,
+            help="Seconds before its end at which an amphora's certificate is renewed; default: a third of its life.",
+        ),
     ],
     "certificates": [
+        cfg.StrOpt("ca_certificate", help="PEM file: the authority to begin with; default: one is made."),
+        cfg.StrOpt("ca_private_key", help="PEM file without a pass phrase: its key, on an elliptic curve."),
         cfg.StrOpt("cert_manager", default="files", help="Entry point in lictor.secrets.drivers."),
         cfg.StrOpt("storage_path", help="Directory of the driver files; default: secrets in the state directory."),
+        cfg.FloatOpt(
+            "renewal_interval", default=30.0, min=0.1, help="Seconds between looks for secrets that were replaced."
+        ),
         cfg.IntOpt(
-            "cert_validity_time", default=3650 * 86400, min=60, help="Seconds an amphora's certificate is good for."
+            "cert_validity_time", default=30 * 86400, min=10, help="Seconds an amphora's certificate is good for."
         ),
     ],
     "networking": [
@@ -194,9 +335,20 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         # RFC 2544 sets 198.18.0.0/15 aside for tests between networks: the range least likely to be a host's own.
         cfg.StrOpt("cidr", default="198.18.0.0/20", help="Range of private-subnet: VIPs, amphorae and local servers."),
         cfg.StrOpt("management_cidr", default="198.19.0.0/20", help="Range of the management network."),
+        cfg.ListOpt(
+            "further_subnets",
+            default=[],
+            help="Ranges of further subnets of the same network, IPv4 or IPv6: private-subnet-2, ...",
+        ),
+        cfg.ListOpt(
+            "further_networks",
+            default=[],
+            help="Ranges of further networks, each with a bridge and one subnet: private-2 with private-2-subnet, ...",
+        ),
         cfg.StrOpt("subnet_name", default="private-subnet", help="Name of the embedded subnet."),
         cfg.StrOpt("network_name", default="private", help="Name of the embedded network."),
-        cfg.IntOpt("mtu", default=1500, min=1280, help="MTU of the embedded networks."),
+        # All ends are on this host, where large packets are cheap: a body of 64 KiB costs a quarter of the time.
+        cfg.IntOpt("mtu", default=65535, min=1280, help="MTU of the embedded networks, as large as all attached have."),
     ],
 }
 
@@ -225,14 +377,34 @@ def load(files: list[str] | None = None, **overrides: object) -> cfg.ConfigOpts:
     return conf
 
 
+POLICY_DEFAULTS: dict[str, object] = {"enforce_new_defaults": False}
+
+
 def _register_policy(conf: cfg.ConfigOpts) -> None:
     """``[oslo_policy]``; Octavia's roles from before Keystone had its own count until the operator says no."""
+    conf.register_opts(_policy_options(), group="oslo_policy")
+    for name, value in POLICY_DEFAULTS.items():
+        conf.set_default(name, value, group="oslo_policy")
+
+
+@functools.cache
+def _policy_options() -> list[cfg.Opt]:
     options = [option for _group, options in policy_options.list_opts() for option in options]
-    if "enforce_scope" not in [option.dest for option in options]:
-        text = "Whether tokens for a domain are refused, whatever their roles."
-        options.append(cfg.BoolOpt("enforce_scope", default=True, help=text))
-    conf.register_opts(options, group="oslo_policy")
-    conf.set_default("enforce_new_defaults", False, group="oslo_policy")
+    return [*options, *policy_options_missing()]
+
+
+def policy_options_missing() -> list[cfg.Opt]:
+    """Options of ``[oslo_policy]`` that the installed oslo.policy has no more, and Lictor still has."""
+    if "enforce_scope" in [option.dest for _group, options in policy_options.list_opts() for option in options]:
+        return []
+    text = "Whether tokens for a domain are refused, whatever their roles."
+    return [cfg.BoolOpt("enforce_scope", default=True, help=text)]
+
+
+def speaks_of(conf: cfg.ConfigOpts, *sections: str) -> bool:
+    """Whether the operator's files, or the environment, have anything to say in one of these sections."""
+    words = [name.removeprefix("OS_").lower().split("__") for name in os.environ if name.startswith("OS_")]
+    return not {*conf.list_all_sections(), *(word[0] for word in words if len(word) == 2)}.isdisjoint(sections)
 
 
 def state_dir(conf: cfg.ConfigOpts) -> pathlib.Path:

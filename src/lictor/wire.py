@@ -1,10 +1,12 @@
 """The words that the control plane and an amphora's agent share.
 
-Three messages cross the management network:
+Five messages cross the management network:
 
 * ``DesiredState``, control plane to agent: ``PUT /1.0/state`` over mutual TLS. It is complete: whatever it does not
   name must not be there afterwards.
 * ``Report``, agent to control plane: the answer to that call and to ``GET /1.0/state``.
+* ``Papers``, control plane to agent: ``PUT /1.0/certificate``, likewise answered with a ``Report``.
+* ``Sticks``, from one agent (``GET /1.0/sticks``) to another (``PUT``), which answers with a ``Report``.
 * ``Heartbeat``, agent to health manager: UDP datagrams, see ``lictor.wire.seal`` and ``lictor.wire.unseal``.
 
 The agent imports nothing else of Lictor, so that an agent of one version can talk with a control plane of another:
@@ -46,13 +48,23 @@ class Interface(Frozen, frozen=True, kw_only=True):
     """One NIC of the inner namespace, found by its MAC address and renamed to ``name``.
 
     ``addresses`` are ``ip/prefix`` strings; the VIP is an address like the others (with a /32 or /128 prefix).
+    ``floating`` are addresses that keepalived gives and takes: they are neither added nor removed by the agent, unless
+    keepalived is dead.
     """
 
     name: str
     mac: str
     addresses: list[str] = []
+    floating: list[str] = []
     routes: list[Route] = []
     mtu: int = 1500
+
+
+INTERNAL = "lictor-"
+"""What the names of the agent's own sections of HAProxy's configuration begin with; no heartbeat tells of them."""
+
+METRICS_BACKEND = f"{INTERNAL}metrics"
+"""The backend of the agent's own section that answers ``/metrics``: PROMETHEUS listeners send their requests there."""
 
 
 class ServerState(enum.Enum):
@@ -62,6 +74,20 @@ class ServerState(enum.Enum):
     MAINT = "maint"
 
 
+class Ping(Frozen, frozen=True, kw_only=True):
+    """How the agent itself checks a server by ICMP echo: HAProxy could only do it by running a program.
+
+    ``interval`` and ``timeout`` are in seconds; ``rise`` and ``fall`` are HAProxy's words for how many good and bad
+    results in a row change the server's state.
+    """
+
+    address: str
+    interval: float
+    timeout: float
+    rise: int = 1
+    fall: int = 1
+
+
 class Server(Frozen, frozen=True, kw_only=True):
     """One member inside one backend; the structured twin of a ``server`` line in the configuration.
 
@@ -69,6 +95,8 @@ class Server(Frozen, frozen=True, kw_only=True):
 
     ``options`` is everything that HAProxy's ``server`` keyword takes after ``address:port`` other than weight and
     state (``check inter 1s fall 3 rise 2``, ``backup``), in the form that ``add server`` accepts as well.
+
+    ``ping`` has the agent check the server, and tell HAProxy.
     """
 
     backend: str
@@ -78,6 +106,7 @@ class Server(Frozen, frozen=True, kw_only=True):
     weight: int = 1
     state: ServerState = ServerState.READY
     options: str = ""
+    ping: Ping | None = None
 
     def parameters(self) -> str:
         """What follows the server's name, both in the file and in ``add server`` of the runtime API."""
@@ -91,31 +120,135 @@ class Server(Frozen, frozen=True, kw_only=True):
         return f"server {self.name} {self.parameters()}{disabled}"
 
 
-class HAProxy(Frozen, frozen=True, kw_only=True):
-    """HAProxy's part: the whole configuration text and, as data, those of its servers that may change at run time.
+def quoted(text: str) -> str:
+    """A string in HAProxy's strong quotes, in which nothing is interpreted (configuration manual, 2.2)."""
+    # A ' has no place in them, so it stands escaped between two pairs.
+    return "'" + text.replace("'", r"'\''") + "'"
 
-    Servers that HAProxy cannot change without a reload (those with external checks) stand in the text alone. Each
-    server's ``line()`` stands in ``config`` on a line of its own, indented by four spaces, inside the backend it names.
-    The agent compares the text without these lines: equal means that the change can go through the runtime API.
+
+class Pattern(Frozen, frozen=True, kw_only=True):
+    """What an L7 rule compares with: the structured twin of an ``acl`` line in the configuration.
+
+    ``number`` is by what the runtime API knows the ACL's list of patterns, ``value`` the one pattern in that list;
+    ``test`` is all of the line before it (``acl r7 path -m beg -u 7 --``).
+    """
+
+    number: int
+    test: str
+    value: str
+
+    def line(self) -> str:
+        """The line in haproxy.cfg, without indentation and line end."""
+        return f"{self.test} {quoted(self.value)}"
+
+
+class Limit(Frozen, frozen=True, kw_only=True):
+    """How many connections a frontend serves at once: the structured twin of its ``maxconn`` line."""
+
+    frontend: str
+    connections: int
+
+    def line(self) -> str:
+        """The line in haproxy.cfg, without indentation and line end."""
+        return f"maxconn {self.connections}"
+
+
+class HAProxy(Frozen, frozen=True, kw_only=True):
+    """HAProxy's part: the whole configuration text and, as data, those of its parts that may change at run time.
+
+    Those are servers, the patterns of L7 rules, and the connection limits of frontends. Each ``line()`` of one of these
+    stands in ``config`` on a line of its own, indented by four spaces. The agent compares the text without these lines:
+    equal means that the change can go through the runtime API.
     """
 
     config: str
     servers: list[Server] = []
+    patterns: list[Pattern] = []
+    limits: list[Limit] = []
 
     def skeleton(self) -> str:
-        """The configuration without its server lines: what cannot change without a reload."""
-        lines = {f"    {server.line()}" for server in self.servers}
+        """The configuration without the lines of these: what cannot change without a reload."""
+        data: list[Server | Pattern | Limit] = [*self.servers, *self.patterns, *self.limits]
+        lines = {f"    {each.line()}" for each in data}
         return "\n".join(line for line in self.config.split("\n") if line not in lines)
+
+
+CERTIFICATE, AUTHORITY, REVOCATIONS, CRT_LIST = "cert", "ca-file", "crl-file", "crt-list"
+"""Kinds of files, by the words of HAProxy's runtime API (``show ssl cert`` and so on)."""
 
 
 class File(Frozen, frozen=True, kw_only=True):
     """A file that a configuration names (a certificate, a CRL): kept in memory only, mode 0600.
 
-    ``name`` is a bare file name below the agent's ``certs`` directory.
+    ``name`` is a bare file name below the agent's ``certs`` directory. ``kind`` says how HAProxy takes a new content
+    while it runs; of a kind that the agent does not know, it reloads. ``kept`` is for a content that the control plane
+    cannot have any more: it stays as the agent has it.
     """
 
     name: str
     content: str
+    kind: str = ""
+    kept: bool = False
+
+
+class UdpMonitor(Frozen, frozen=True, kw_only=True):
+    """How members of a pool are checked: ``type`` is UDP-CONNECT, SCTP, TCP or HTTP, ``delay`` and ``timeout`` seconds.
+
+    ``rise`` and ``fall`` are the numbers of good and bad checks in a row that turn a member. The rest is for HTTP:
+    ``request`` is what is sent, ``codes`` are ranges of good statuses.
+    """
+
+    type: str
+    delay: int
+    timeout: int
+    rise: int
+    fall: int
+    request: str = ""
+    codes: list[tuple[int, int]] = []
+
+
+MARKED = 1 << 31
+"""The bit that all members' marks have: it tells the connections of UDP and SCTP listeners from all others."""
+
+
+class UdpMember(Frozen, frozen=True, kw_only=True):
+    """One member. ``mark`` is its number in the kernel's table of connections, unlike all others, with ``MARKED`` set.
+
+    ``check_address`` and ``check_port`` are what a monitor asks. ``weight`` 0 drains, ``disabled`` cuts off.
+    """
+
+    id: str
+    address: str
+    port: int
+    mark: int
+    weight: int = 1
+    backup: bool = False
+    disabled: bool = False
+    check_address: str
+    check_port: int
+
+
+class UdpListener(Frozen, frozen=True, kw_only=True):
+    """One listener whose datagrams the kernel hands on: ``protocol`` is "udp" or "sctp".
+
+    ``limit`` is of connections at a time, and one is over when nothing came for ``idle`` seconds. ``persistence`` is
+    how long (seconds) a client stays with a member, 0 for not at all, and the prefixes are of the networks whose hosts
+    count as one client.
+    """
+
+    id: str
+    protocol: str
+    port: int
+    vips: list[str]
+    limit: int
+    idle: int = 50
+    pool: str = ""
+    algorithm: str = "ROUND_ROBIN"
+    persistence: int = 0
+    prefix4: int = 32
+    prefix6: int = 128
+    members: list[UdpMember] = []
+    monitor: UdpMonitor | None = None
 
 
 class HeartbeatTarget(Frozen, frozen=True, kw_only=True):
@@ -126,11 +259,43 @@ class HeartbeatTarget(Frozen, frozen=True, kw_only=True):
     interval: float = 10.0
 
 
+class LogTarget(Frozen, frozen=True, kw_only=True):
+    """Syslog servers that one kind of log goes to: the first of ``addresses`` (``ip:port``) that takes lines.
+
+    ``protocol`` is UDP or TCP, ``facility`` the number of a LOCAL one. A server that fails is tried ``retry_count``
+    times more, every ``retry_interval`` seconds, before the next one is; ``queue_size`` lines wait at most.
+    """
+
+    addresses: list[str]
+    protocol: str = "UDP"
+    facility: int = 0
+    retry_count: int = 5
+    retry_interval: float = 2.0
+    queue_size: int = 10_000
+
+
+class Logs(Frozen, frozen=True, kw_only=True):
+    """Where logs go: ``flow`` those of users' connections, ``administrative`` those of HAProxy and the agent.
+
+    ``local`` is whether the agent writes its own where the amphora keeps them.
+    """
+
+    flow: LogTarget | None = None
+    administrative: LogTarget | None = None
+    local: bool = True
+
+
 class DesiredState(Frozen, frozen=True, kw_only=True):
     """Everything one amphora should be, as of ``generation`` and decided by the holder of lease ``epoch``.
 
     The pair (epoch, generation) is the fence: an agent refuses (409) any state whose pair is smaller than the one it
     has applied, so that a worker that lost its lease cannot undo its successor's work.
+
+    ``keepalived`` is the ``vrrp_instance`` of an amphora that shares its VIPs with another one; empty for one that does
+    not. It tracks the file ``haproxy``, which the agent writes.
+
+    ``nftables`` declares all tables of the inner namespace but the agent's own (``lictor_udp``). Its sets have no
+    names, or are filled by packets: the agent keeps what is in a named one while it is declared.
     """
 
     version: int = VERSION
@@ -142,13 +307,33 @@ class DesiredState(Frozen, frozen=True, kw_only=True):
     haproxy: HAProxy | None = None
     keepalived: str = ""
     nftables: str = ""
+    udp: list[UdpListener] = []
     files: list[File] = []
     heartbeat: HeartbeatTarget | None = None
+    logs: Logs = Logs()
 
     def digest(self) -> str:
         """SHA-256 over everything but the fence: equal digests mean that the same things should be there."""
         bare = msgspec.structs.replace(self, generation=0, epoch=0)
         return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
+
+
+class Papers(Frozen, frozen=True, kw_only=True):
+    """What an agent shows to the control plane and whom it obeys: its certificate, its key, and CAs of clients (PEM).
+
+    ``epoch`` is the fence, as in ``DesiredState``. Connections that are open keep what they began with.
+    """
+
+    version: int = VERSION
+    amphora_id: str
+    certificate: str
+    private_key: str
+    client_ca: str
+    epoch: int = 0
+
+    def __repr__(self) -> str:
+        """Without the key: what is printed ends in a log."""
+        return f"Papers(amphora_id={self.amphora_id!r}, epoch={self.epoch})"
 
 
 # --- report: agent -> control plane ------------------------------------------------------------------------------
@@ -158,7 +343,7 @@ class Report(Frozen, frozen=True, kw_only=True):
     """What an agent has applied and what runs. ``digest`` is empty when it holds no state (fresh, or rebooted).
 
     ``sequence`` is the number that a heartbeat of this moment would have: one with a lower number looked at an older
-    state, however late it arrives.
+    state, however late it arrives. ``standby`` is as in a heartbeat.
     """
 
     version: int = VERSION
@@ -171,6 +356,24 @@ class Report(Frozen, frozen=True, kw_only=True):
     haproxy_running: bool = False
     haproxy_version: str = ""
     reloads: int = 0
+    standby: bool = False
+
+
+class Sticks(Frozen, frozen=True, kw_only=True):
+    """Which client stays with which server, for the amphora that takes the place of this one.
+
+    ``tables`` are keyed by backend, and each by an address or a cookie; the number is that of the ``server``'s ``id``.
+    ``epoch`` is the fence, as in ``DesiredState``.
+    """
+
+    version: int = VERSION
+    amphora_id: str
+    epoch: int = 0
+    tables: dict[str, dict[str, int]] = {}
+
+    def __repr__(self) -> str:
+        """Without what clients say: a cookie may be all that a session needs, and what is printed ends in a log."""
+        return f"Sticks(amphora_id={self.amphora_id!r}, {sum(map(len, self.tables.values()))} entries)"
 
 
 class Refusal(Frozen, frozen=True, kw_only=True):
@@ -217,6 +420,9 @@ class Heartbeat(Frozen, frozen=True, kw_only=True):
 
     ``parts`` beats with the same ``beat`` make the whole; each has a ``sequence`` of its own, which rises by one with
     every datagram of a boot. A member is "absent" only when all parts of a beat have arrived.
+
+    ``haproxy_failures`` is how often HAProxy died, or did not start, within the last minute.
+    ``standby`` says that the VIP is shared and not here: what counts for users is what the other amphora sees.
     """
 
     amphora_id: str
@@ -228,6 +434,8 @@ class Heartbeat(Frozen, frozen=True, kw_only=True):
     generation: int = 0
     digest: str = ""
     haproxy_running: bool = False
+    haproxy_failures: int = 0
+    standby: bool = False
     listeners: dict[str, ListenerReport] = {}
     pools: dict[str, PoolReport] = {}
 

@@ -2,8 +2,9 @@
 
 The configuration files are those of ``--config-file`` on the server's command line for us (uWSGI: ``pyargv``), else
 those that the environment variable ``LICTOR_CONFIG`` names, separated by colons. The server may fork after it has
-loaded the application, and use any number of threads. Workers run elsewhere (`lictor up`) on the same database, and
-find what is to be done by polling it: ``[controller_worker] poll_interval``.
+loaded the application, and use any number of threads; each process has a port of its own for probes and metrics.
+Workers run elsewhere (`lictor worker`) on the same database, are told of work if there is a way
+(``lictor.control.hints``), and look for it every ``[controller_worker] poll_interval`` seconds.
 """
 
 import argparse
@@ -17,8 +18,12 @@ from lictor import config
 from lictor.api.middleware import Application
 from lictor.cli import application as parts
 from lictor.cli import database, host
+from lictor.cli.counted import counted
 from lictor.cli.log import start_logging
+from lictor.cli.probed import Probed
+from lictor.cli.probes import Probes
 from lictor.cli.refusal import Refusal
+from lictor.control import hints
 
 
 def config_files(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -36,14 +41,10 @@ def create(files: list[str]) -> Application:
     except (cfg.Error, ValueError) as error:
         raise Refusal(" ".join(str(error).split()), status=2) from None
     start_logging(conf)
-    host.check_topology(conf)
     host.check_tls(conf)
     store = database.as_it_is(conf)
-    return parts.build(conf, store, parts.networking(conf, store), wake=_nobody_to_wake)
-
-
-def _nobody_to_wake() -> None:
-    """The workers are other processes."""
+    application = parts.build(conf, store, parts.networking(conf, store), wake=hints.sender(conf, store).send)
+    return Probed(counted(application), lambda: Probes(conf, "api", store, [], several=True))
 
 
 def _application() -> Application:

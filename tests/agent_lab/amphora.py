@@ -216,6 +216,11 @@ class Amphora:
         found = subprocess.run(["pgrep", "-f", f"^haproxy .*{self.home}/haproxy.pid"], capture_output=True, text=True)
         return sorted(int(pid) for pid in found.stdout.split())
 
+    def cpu_seconds(self):
+        """What the agent has used of the processors so far."""
+        words = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def inner(self, command):
         return run(f"ip -n {self.namespace} {command}")
 

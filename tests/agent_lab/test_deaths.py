@@ -1,6 +1,7 @@
 """HAProxy and the agent die; traffic and memory go on."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import msgspec
 import pytest
 
 from lictor import wire
@@ -40,6 +42,39 @@ def test_haproxy_that_dies_again_and_again_is_restarted_again_and_again(serving)
         os.kill(pids[0], signal.SIGKILL)
         eventually(lambda pids=pids: serving.haproxy_pids() and pids[0] not in serving.haproxy_pids())
     eventually(lambda: serving.answers(3) == {"first"})
+
+
+@pytest.mark.parametrize("which", [[-1], [0, -1]])
+def test_haproxy_that_hangs_is_ended_and_started_anew(serving, receiver, which):
+    serving.deliver(serving.state(serving.good.haproxy.servers, target=[receiver.address]))
+    before = serving.haproxy_pids()
+    for index in which:
+        os.kill(before[index], signal.SIGSTOP)
+    eventually(lambda: serving.answers(3) == {"first"} and not set(before) & set(serving.haproxy_pids()))
+    assert len(serving.haproxy_pids()) == 2
+    _until(receiver, lambda beat: beat.haproxy_failures == 1 and beat.haproxy_running)
+    worker = serving.worker()
+    time.sleep(1)
+    assert serving.worker() == worker, "it is ended once"
+
+
+def test_haproxy_that_stands_still_for_a_moment_is_left_alone(serving):
+    pids = serving.haproxy_pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.7)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert serving.answers(3) == {"first"}
+    # All of the machine stands still, and goes on.
+    everything = [*pids, serving.process.pid]
+    for pid in everything:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+    for pid in everything:
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(2)
+    assert serving.haproxy_pids() == pids
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -211,6 +246,21 @@ def _waiting(receiver):
         return bool(receiver.recv(1, socket.MSG_PEEK))
     except TimeoutError:
         return False
+
+
+def test_deliveries_do_not_put_off_the_next_heartbeat(amphora, webs, receiver):
+    state = amphora.state([amphora.member(webs[0])], target=[receiver.address])
+    heartbeat = msgspec.structs.replace(state.heartbeat, interval=1)
+    amphora.deliver(msgspec.structs.replace(state, heartbeat=heartbeat))
+    _beats(receiver), _beats(receiver)
+    came = []
+    for _ in range(3):
+        time.sleep(0.8)
+        # The same again: what it tells is no other, so that nothing is told at once.
+        amphora.deliver(msgspec.structs.replace(state, heartbeat=heartbeat))
+        _beats(receiver)
+        came.append(time.monotonic())
+    assert max(late - early for early, late in itertools.pairwise(came)) < 1.7
 
 
 def test_a_large_pool_comes_in_parts_that_fit(amphora, webs, receiver):

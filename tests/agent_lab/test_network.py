@@ -154,6 +154,34 @@ def test_rules_are_replaced_as_a_whole(amphora):
     assert listed() == ""
 
 
+def test_counters_go_on_counting_when_the_rules_around_them_change(amphora, webs):
+    def rules(verdict, *counters):
+        names = "".join(f" counter {name} {{ }}\n" for name in counters)
+        hook = "type filter hook input priority 0"
+        rule = f'tcp dport 80 counter name "{counters[0]}" {verdict}'
+        return f"table inet some {{\n{names} chain c {{\n {hook}\n {rule}\n }}\n}}"
+
+    def packets(name):
+        shown = run(f"ip netns exec {amphora.namespace} nft -j list counter inet some {name}")
+        return json.loads(shown)["nftables"][1]["counter"]["packets"]
+
+    servers = [amphora.member(webs[0])]
+    amphora.deliver(amphora.state(servers, nftables=rules("accept", "old", "spare")))
+    assert amphora.answers(2) == {"first"}
+    counted = packets("old")
+    assert counted > 0
+    worker = amphora.worker()
+    amphora.deliver(amphora.state(servers, nftables=rules("drop", "old")))
+    with pytest.raises(OSError):
+        amphora.get(seconds=0.3)
+    assert packets("old") > counted
+    assert amphora.worker() == worker
+    with pytest.raises(AssertionError, match="No such file"):
+        packets("spare")
+    amphora.deliver(amphora.state(servers, nftables=rules("drop", "other").replace("input", "output")))
+    assert amphora.answers(2) == {"first"}, "a chain may move to another hook"
+
+
 def test_files_are_found_by_their_bare_names_and_only_root_may_read_them(amphora, webs):
     servers = [amphora.member(webs[0])]
     deny = ["    http-request deny if { path -f paths.txt }"]
@@ -163,34 +191,40 @@ def test_files_are_found_by_their_bare_names_and_only_root_may_read_them(amphora
     amphora.deliver(amphora.state(servers, frontend_lines=deny, files=[wire.File(name="paths.txt", content="/yes\n")]))
     assert amphora.get("/no")[0] == 200
     assert amphora.get("/yes")[0] == 403
-    assert amphora.home.stat().st_mode & 0o777 == 0o700
+    assert amphora.home.stat().st_mode & 0o777 == 0o710, "HAProxy's workers may pass through it, to sockets"
     for file in (amphora.home / "current").resolve().rglob("*"):
         assert file.stat().st_mode & 0o077 == 0, file
     amphora.deliver(amphora.state(servers))
     assert list((amphora.home / "current" / "certs").iterdir()) == []
 
 
-def test_ping_monitors_work_though_haproxy_runs_as_nobody(amphora, webs):
-    near = amphora.member(webs[0], options="check inter 300ms fall 1 rise 1")
-    far = amphora.member(webs[0], address="198.18.0.200", options="check inter 300ms fall 1 rise 1")
-    lines = [
-        "    timeout check 500ms",
-        "    option external-check",
-        "    external-check command /run/lictor/ping-check",
-    ]
-    state = amphora.state([near, far], lines)
-    config = "global\n    external-check\n    insecure-fork-wanted\n" + state.haproxy.config
-    amphora.deliver(msgspec.structs.replace(state, haproxy=wire.HAProxy(config=config, servers=[])))
+def test_pings_are_the_agents_and_need_no_reload(amphora, webs):
+    def pinged(web, address):
+        ping = wire.Ping(address=address, interval=0.2, timeout=0.4, rise=2, fall=2)
+        return msgspec.structs.replace(amphora.member(web), ping=ping)
+
+    near, far = pinged(webs[0], "198.18.0.1"), pinged(webs[1], "198.18.0.200")
+    plain = amphora.member(webs[1])
+    amphora.deliver(amphora.state([near, far]))
+    eventually(lambda: amphora.answers() == {"first"})
 
     def statuses():
         rows = [line.split(",") for line in amphora.haproxy("show stat").split("\n")]
         return {row[1]: row[17] for row in rows if len(row) > 17}
 
+    assert statuses()[far.name] == "DOWN"
+    amphora.deliver(amphora.state([near, far, plain]))
+    assert amphora.answers() == {"first", "second"}
+    run("ip addr add 198.18.0.200/32 dev lo")
+    eventually(lambda: statuses()[far.name] == "no check")
+    run("ip addr del 198.18.0.200/32 dev lo")
     eventually(lambda: statuses()[far.name] == "DOWN")
-    assert statuses()[near.name] == "UP"
+    amphora.deliver(amphora.state([near, msgspec.structs.replace(far, ping=None), plain]))
+    assert statuses()[far.name] == "no check", "nobody says any more that it is down"
+    amphora.deliver(amphora.state([near, far, plain]))
+    eventually(lambda: statuses()[far.name] == "DOWN")
+    assert amphora.report().reloads == 0
+    amphora.deliver(amphora.state([near, far, plain], ["    fullconn 99"]))
+    assert statuses()[far.name] == "DOWN", "also after a reload"
     uids = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in amphora.haproxy_pids()]
     assert "\nUid:\t65534" in uids[1]
-    # They stand in the text alone, not in the table: they are nobody's strays.
-    amphora.deliver(msgspec.structs.replace(state, generation=50, haproxy=wire.HAProxy(config=config, servers=[])))
-    assert near.name in amphora.haproxy("show stat")
-    assert amphora.report().reloads == 0

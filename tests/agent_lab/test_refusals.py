@@ -73,6 +73,13 @@ def test_a_body_that_is_no_state_is_refused(serving, body):
     _untouched(serving)
 
 
+def datagrams(mark=1 << 31, **changes):
+    address = {"address": "192.0.2.7", "port": 53, "check_address": "192.0.2.7", "check_port": 53}
+    members = [wire.UdpMember(id="m", mark=mark, **address)]
+    given = {"id": "l", "protocol": "udp", "port": 53, "vips": ["192.0.2.1"], "limit": 1, "members": members}
+    return wire.UdpListener(**given | changes)
+
+
 def test_values_that_would_become_commands_are_refused(serving):
     web = Web("x")
     bad = [
@@ -82,6 +89,10 @@ def test_values_that_would_become_commands_are_refused(serving):
         {"files": [wire.File(name="../../evil", content="")]},
         {"servers": [serving.member(web, options="check; shutdown frontend x")]},
         {"servers": [serving.member(web, backend="a/b")]},
+        {"udp": [datagrams(protocol="udp } flush ruleset")]},
+        {"udp": [datagrams(id="x { } }")]},
+        {"udp": [datagrams(vips=["192.0.2.1 . udp . 53 : drop"])]},
+        {"udp": [datagrams(mark=0)]},
     ]
     for changes in bad:
         assert "must be" in serving.refused(serving.state(**changes))

@@ -35,12 +35,12 @@ def test_members_come_and_go_without_a_reload(amphora, webs):
     worker = amphora.worker()
     assert amphora.answers() == {"first"}
     amphora.deliver(amphora.state([first, second], HTTPCHK))
-    assert amphora.answers() == {"first", "second"}
+    eventually(lambda: amphora.answers() == {"first", "second"})
     amphora.deliver(amphora.state([second], HTTPCHK))
     assert amphora.answers() == {"second"}
     eventually(lambda: first.name not in amphora.haproxy("show stat"))
     amphora.deliver(amphora.state([first, second], HTTPCHK))
-    assert amphora.answers() == {"first", "second"}
+    eventually(lambda: amphora.answers() == {"first", "second"})
     assert amphora.worker() == worker
     assert amphora.report().reloads == 0
 
@@ -157,6 +157,26 @@ def test_what_checks_know_outlives_a_reload_but_weights_and_maintenance_are_the_
     assert _status(amphora, sick) == "DOWN"
     assert _status(amphora, fourth) == "no check"
     assert amphora.haproxy(f"get weight {amphora.backend}/{third.name}") == "9 (initial 9)"
+
+
+def test_new_members_behind_a_monitor_get_nothing_before_their_first_good_check(amphora, webs):
+    webs[1].healthy = False
+    sick = [amphora.member(webs[1], options="check inter 60s fall 3 rise 3") for _ in range(3)]
+    well = amphora.member(webs[0], options="check inter 60s fall 3 rise 3")
+    amphora.deliver(amphora.state([sick[0], well], HTTPCHK))
+    eventually(lambda: amphora.answers() == {"first"})
+    assert _status(amphora, sick[0]) == "DOWN", "from the start"
+    amphora.deliver(amphora.state([sick[0], sick[1], well], HTTPCHK))
+    assert amphora.answers() == {"first"}, "added while HAProxy runs"
+    amphora.deliver(amphora.state([*sick, well], [*HTTPCHK, "    fullconn 77"]))
+    assert amphora.report().reloads == 1
+    assert amphora.answers() == {"first"}, "added with a reload"
+    webs[1].healthy = True
+    late = amphora.member(webs[1], options="check inter 60s fall 3 rise 3")
+    amphora.deliver(amphora.state([*sick, late], [*HTTPCHK, "    fullconn 77"]))
+    assert amphora.answers() == {"second"}, "what is replaced at once serves until another one does"
+    assert _status(amphora, late) == "UP", "one good check is enough for a new one"
+    assert _status(amphora, sick[0]).startswith("DOWN"), "those that failed one need three"
 
 
 def _status(amphora, server):

@@ -43,16 +43,16 @@ def main():
         tempfile.TemporaryDirectory(prefix="lictor-bench-") as name,
         databases.server("mariadb", quick=False) as server,
         lictor.deployment(pathlib.Path(name), database(server, "lictor", "utf8mb4"), size) as ours,
-        octavia.deployment(pathlib.Path(name), database(server, "octavia", "utf8mb3"), size) as theirs,
+        octavia.deployment(pathlib.Path(name), database(server, "octavia", "utf8mb3", "mysql+pymysql"), size) as theirs,
     ):
         return show(*measure([ours, theirs]))
 
 
-def database(server, name, charset):
+def database(server, name, charset, driver="mysql"):
     engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET {charset}")
-    url = engine.url.set(database=name).render_as_string(hide_password=False)
+    url = engine.url.set(drivername=driver, database=name).render_as_string(hide_password=False)
     engine.dispose()
     return url
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from tests.bench.report import Goal, conclude, deployment, table
+from tests.bench.report import Goal, conclude, deployment, ip, table
 from tests.lab.deployment import http_get
 
 COUNT = 20
@@ -130,11 +130,6 @@ def unplug():
     for namespace in ("bench-outer", "bench-inner"):
         subprocess.run(["ip", "netns", "del", namespace], stderr=subprocess.DEVNULL, check=False)
     subprocess.run(["ip", "neigh", "flush", "to", BASELINE_ADDRESS], stderr=subprocess.DEVNULL, check=False)
-
-
-def ip(*commands, namespace=""):
-    where = ["-n", namespace] if namespace else []
-    subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(commands).encode(), check=True)
 
 
 # --- memory ---

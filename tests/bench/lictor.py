@@ -13,6 +13,7 @@ from tests.lab.uwsgi import await_answer, free_port, uwsgi
 BIN = pathlib.Path(sys.executable).parent
 TABLES = {
     "load_balancer": "id",
+    "amphora": "load_balancer_id",
     "pool": "load_balancer_id",
     "listener": "load_balancer_id",
     "member": "load_balancer_id",

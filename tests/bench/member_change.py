@@ -6,96 +6,23 @@ serve a request. Goals: no request fails, HAProxy is never reloaded: by the agen
 """
 
 import collections
-import http.client
 import itertools
-import pathlib
 import statistics
 import sys
-import threading
 import time
 
-from lictor import config
-from lictor.amphora.client import AgentClient
-from lictor.amphora.pki import Authority
-from lictor.model import Amphora
-from lictor.model.store import Store
 from tests.bench.report import Goal, conclude, deployment, table
-from tests.lab.deployment import eventually, http_get, processes, who_answers
+from tests.bench.traffic import Load, Workers, applied, fresh, reloads
+from tests.lab.deployment import eventually, who_answers
 
 CHANGES = 500
 CLIENTS = 4
-PAUSE = 0.01  # seconds between the requests of one client
 SLOW_CLIENTS = 3
 SLOW = "/slow?s=0.5"
-LONGEST = 300.0  # seconds: the load ends by itself, whatever happens
 BURST = 5  # every fifth round is only waited for at its end
 
 KINDS = ("add", "weight", "disable", "enable", "remove")
 UPDATES = {"weight": {"weight": 5}, "disable": {"admin_state_up": False}, "enable": {"admin_state_up": True}}
-
-
-class Load:
-    """Clients that open a new connection for every request, until told to end. ``served`` is who answered when."""
-
-    def __init__(self, vip, clients, path="/"):
-        self._vip, self._path = vip, path
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
-        self.served, self.failures = [], []
-
-    def _run(self):
-        deadline = time.monotonic() + LONGEST
-        while not self._over.wait(PAUSE) and time.monotonic() < deadline:
-            began = time.monotonic()
-            try:
-                status, body = http_get(self._vip, path=self._path, timeout=5)
-                failure = "" if status == 200 else f"HTTP {status}"
-            except (OSError, http.client.HTTPException) as error:
-                body, failure = "", type(error).__name__
-            # Appending is atomic: no lock is needed.
-            if failure:
-                self.failures.append(failure)
-            else:
-                self.served.append((body.strip(), began, time.monotonic()))
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        for thread in self._threads:
-            thread.join(10)
-
-
-class Workers:
-    """Looks now and then which HAProxy worker processes there are: a reload would leave a new one behind."""
-
-    def __init__(self):
-        self.seen = set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self):
-        while not self._over.wait(0.2):
-            haproxy = {pid for pid, name in processes() if name == "haproxy"}
-            self.seen |= {pid for pid in haproxy if parent(pid) in haproxy}
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join(10)
-
-
-def parent(pid):
-    try:
-        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
 
 
 class Changes:
@@ -120,9 +47,9 @@ class Changes:
             member = self._change(kind, member, server)
             self.count += 1
             if patient:
-                self._applied()
+                applied(self._lictor, self._lb["id"])
                 self.seconds[kind].append(time.monotonic() - began)
-        self._applied()
+        applied(self._lictor, self._lb["id"])
         self.removed.append((server.name, began, time.monotonic()))
 
     def _change(self, kind, member, server):
@@ -135,10 +62,6 @@ class Changes:
             self._lictor.call("PUT", f"{self._place}/{member}", {"member": UPDATES[kind]})
         return member
 
-    def _applied(self):
-        path = f"/loadbalancers/{self._lb['id']}?fields=provisioning_status"
-        eventually(lambda: self._lictor.call("GET", path)["provisioning_status"] == "ACTIVE", 30, poll=0.01)
-
 
 def main():
     with deployment(["web1", "web2", "web3", "web4", "web5", "web6"]) as (lictor, web):
@@ -147,20 +70,11 @@ def main():
         vip = lb["vip_address"]
         eventually(lambda: who_answers(vip) == ["web1", "web2"], 10)
         changes = Changes(lictor, lb, web.servers[2:])
-        with Workers() as workers, Load(vip, CLIENTS) as load, Load(vip, SLOW_CLIENTS, SLOW) as slow:
+        with Workers() as workers, Load(fresh(vip), CLIENTS) as load, Load(fresh(vip, path=SLOW), SLOW_CLIENTS) as slow:
             began = time.monotonic()
             changes.run()
             took = time.monotonic() - began
         return show(changes, load, slow, workers, took, reloads(lictor))
-
-
-def reloads(lictor):
-    """How many reloads the agents count; asked as the control plane asks them."""
-    conf = config.load([str(lictor.config)], lictor__state_dir=str(lictor.state_dir))
-    client = AgentClient(Authority.open(lictor.state_dir / "pki"), conf.haproxy_amphora.bind_port, 5.0, 5.0)
-    with Store(config.database_url(conf)).read() as session:
-        amphorae = [(row.lb_network_ip, row.id) for row in session.query(Amphora)]
-    return sum(client.report(*amphora).reloads for amphora in amphorae)
 
 
 def interrupted(removed, served):

@@ -4,14 +4,13 @@ Its compute, network and amphora drivers are ``noop``, so that what is measured 
 """
 
 import contextlib
-import os
 import pathlib
-import shutil
 from collections.abc import Iterator, Sequence
 
 from tests.bench.endpoint import Endpoint
 from tests.bench.lictor import Deployment
 from tests.bench.processes import background, eventually, run
+from tests.lab.rabbitmq import rabbitmq
 from tests.lab.uwsgi import uwsgi
 
 BIN = pathlib.Path(".venv-octavia/bin").absolute()
@@ -19,7 +18,6 @@ TABLES = {
     "load_balancer": "id", "vip": "load_balancer_id", "pool": "load_balancer_id", "listener": "load_balancer_id",
     "member": "pool_id",
 }  # fmt: skip
-RABBIT = pathlib.Path("/usr/lib/rabbitmq/bin")
 NETWORK_STATE = pathlib.Path("/tmp/octavia-network-noop.db")
 """Where Octavia's noop network driver keeps its ports; the place cannot be configured."""
 
@@ -69,12 +67,12 @@ def deployment(directory: pathlib.Path, url: str, size: Sequence[str]) -> Iterat
     worker_command = [BIN / "octavia-worker", "--config-file", config]
     # Loaded by each process for itself, as Octavia's documentation has it: so on both sides.
     with (
-        _rabbit(directory) as rabbitmqctl,
+        rabbitmq(directory) as broker,
         background(worker_command, log) as worker,
         uwsgi(BIN / "uwsgi", "octavia.wsgi.api", config, log, [*size, "--lazy-apps"]) as served,
     ):
         # A request that is sent before the worker listens would be lost.
-        eventually(lambda: QUEUE in rabbitmqctl("list_consumers", "queue_name").split(), 60, "Octavia's worker")
+        eventually(lambda: QUEUE in broker.control("list_consumers", "queue_name").split(), 60, "Octavia's worker")
         yield Deployment(Endpoint("Octavia", served.url), url, served.process, worker)
     NETWORK_STATE.unlink(missing_ok=True)
 
@@ -83,39 +81,3 @@ def _authority(directory: pathlib.Path) -> None:
     # The worker signs a certificate for each amphora, even one that is none.
     keys = ["-keyout", directory / "ca.key", "-out", directory / "ca.pem", "-passout", "pass:bench"]
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "30", "-subj", "/CN=bench", *keys)
-
-
-@contextlib.contextmanager
-def _rabbit(directory: pathlib.Path) -> "Iterator[object]":
-    home = directory / "rabbit"
-    home.mkdir()
-    (home / "plugins").write_text("[].\n")
-    (home / "env").write_text("")
-    (home / "rabbitmq.conf").write_text("listeners.tcp.local = 127.0.0.1:5672\n")
-    environment = os.environ | {
-        "RABBITMQ_NODENAME": "bench@localhost", "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-        "RABBITMQ_MNESIA_BASE": f"{home}/mnesia", "RABBITMQ_LOG_BASE": f"{home}/log",
-        "RABBITMQ_PID_FILE": f"{home}/pid", "RABBITMQ_CONFIG_FILE": f"{home}/rabbitmq",
-        "RABBITMQ_CONF_ENV_FILE": f"{home}/env", "RABBITMQ_ENABLED_PLUGINS_FILE": f"{home}/plugins",
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(home),
-    }  # fmt: skip
-
-    def control(*words: str) -> str:
-        return run(RABBIT / "rabbitmqctl", "-q", "-n", "bench@localhost", *words, env=environment)
-
-    log = directory / "rabbit.log"
-    epmd = shutil.which("epmd")
-    with (
-        background([epmd, "-address", "127.0.0.1"], log, env=environment),
-        background([RABBIT / "rabbitmq-server"], log, env=environment),
-    ):
-        eventually(lambda: _is_up(control), 60, "RabbitMQ")
-        yield control
-
-
-def _is_up(control: "object") -> bool:
-    with contextlib.suppress(AssertionError):
-        control("await_startup")
-        return True
-    return False

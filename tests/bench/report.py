@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -63,6 +64,12 @@ def conclude(goals):
     for goal in goals:
         print(goal.line())
     return int(not all(goal.met for goal in goals))
+
+
+def ip(*commands, namespace=""):
+    """Run commands of ``ip`` in one go, inside a namespace if one is named. Raises if one of them fails."""
+    where = ["-n", namespace] if namespace else []
+    subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(commands).encode(), check=True)
 
 
 @contextlib.contextmanager

@@ -176,7 +176,7 @@ def test_two_on_one_state_directory(up, deployment):
     deployment.start()
     status, words = up("--port", "9999", state=deployment.state_dir)
     assert status == 1
-    assert f"another lictor up (process {deployment.process.pid}) works on {deployment.state_dir}" in words
+    assert f"another lictor (process {deployment.process.pid}) works on {deployment.state_dir}" in words
 
 
 def test_somebody_elses_directory(up, tmp_path):

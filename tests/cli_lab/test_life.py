@@ -1,15 +1,17 @@
 """`lictor up`, `down` and `status` from the first start to the purge."""
 
+import contextlib
 import http.client
 import os
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 
 import pytest
 
-from tests.lab.deployment import PORT, eventually, world
+from tests.lab.deployment import PORT, eventually, processes, world
 
 
 def status(deployment):
@@ -72,7 +74,7 @@ def test_down_stops_it_and_says_whom(deployment):
     deployment.start()
     assert deployment.down().stdout == f"stopped process {deployment.process.pid}\n"
     assert deployment.process.wait(5) == 0
-    assert deployment.down().stdout == f"no lictor up works on {deployment.state_dir}\n"
+    assert deployment.down().stdout == f"no lictor works on {deployment.state_dir}\n"
 
 
 def test_down_ends_one_that_does_not_answer(deployment):
@@ -146,9 +148,42 @@ def test_a_stop_hands_the_work_back_and_the_next_start_finishes_it(deployment):
     deployment.start()
     created = [deployment.create([], name=f"lb{number}") for number in range(4)]
     assert deployment.stop() == 0
+    assert held(deployment) == 0
     deployment.start()
     for load_balancer in created:
         deployment.wait_active(load_balancer["id"])
+
+
+def test_a_stop_waits_for_what_is_under_way_and_a_second_signal_of_any_kind_does_not(deployment):
+    deployment.start()
+    load_balancer = deployment.create([])
+    deployment.wait_active(load_balancer["id"])
+    agents = [pid for pid, name in processes() if name == "lictor-agent"]
+    for pid in agents:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        path = f"/listeners/{load_balancer['listeners'][0]['id']}"
+        deployment.call("PUT", path, {"listener": {"connection_limit": 77}})
+        eventually(lambda: held(deployment) == 1, 10, "a worker is at it")
+        deployment.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "Stopping;" in deployment.log.read_text(), 10, "the stop has begun")
+        with pytest.raises(subprocess.TimeoutExpired):
+            deployment.process.wait(1)
+        deployment.process.send_signal(signal.SIGINT)
+        assert deployment.process.wait(2) == -signal.SIGINT
+        assert held(deployment) == 1
+    finally:
+        for pid in agents:
+            os.kill(pid, signal.SIGCONT)
+    deployment.start()
+    deployment.wait_active(load_balancer["id"])
+    assert deployment.call("GET", path)["connection_limit"] == 77
+
+
+def held(deployment):
+    """How many load balancers a worker has a lease on."""
+    with contextlib.closing(sqlite3.connect(deployment.state_dir / "lictor.db")) as database:
+        return database.execute("SELECT count(*) FROM load_balancer WHERE lease_owner IS NOT NULL").fetchone()[0]
 
 
 def test_control_c_reaches_the_control_plane_only(deployment):

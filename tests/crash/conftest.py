@@ -22,6 +22,7 @@ heartbeat_timeout = 8
 [house_keeping]
 cleanup_interval = 1
 orphan_expiry_age = 3
+cert_interval = 0.5
 """
 
 

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from lictor.api import vips
-from lictor.control import converge
+from lictor.control import certificates, converge, handover
 from tests.lab.deployment import eventually, http_get, who_answers, world
 
 CREATE = {"claimed", "before settle", "after settle", "instance made", "state delivered"} | {
@@ -20,7 +20,7 @@ DELETE = {"claimed", "before settle", "after settle", "instance deleted", "port 
 
 
 def test_every_fail_point_is_passed_by_one_of_the_scenarios():
-    assert set(converge.fail_points()) == CREATE | DELETE | {"port made"}
+    assert set(converge.fail_points()) == CREATE | DELETE | {"port made", *handover.BETWEEN, *certificates.BETWEEN}
     assert vips.BETWEEN == ("addresses set aside",)
 
 
@@ -119,6 +119,52 @@ def test_killed_while_a_lost_port_is_made_again(deployment, web):
     assert deployment.call("GET", f"/loadbalancers/{lb['id']}")["name"] == "renamed"
     eventually(lambda: who_answers(lb["vip_address"]) == ["web1", "web2"], 10)
     assert len(ports(deployment)) == 2
+
+
+def test_killed_between_a_new_certificate_and_its_row(deployment, web):
+    deployment.start()
+    lb = deployment.create(web.addresses)
+    deployment.wait_active(lb["id"])
+    deployment.stop()
+    with contextlib.closing(sqlite3.connect(deployment.state_dir / "lictor.db")) as database, database:
+        database.execute("UPDATE amphora SET cert_expiration = '2026-01-01 00:00:00.000000'")
+
+    deployment.start(failpoint="certificate delivered", wait=False)
+    assert died_there(deployment), "the fail point was not reached"
+
+    deployment.start()
+    eventually(lambda: certificate(deployment)["cert_expiration"] > "2026-01-02", 20, "it is written down")
+    assert not certificate(deployment)["cert_busy"]
+    deployment.call("PUT", f"/loadbalancers/{lb['id']}", {"loadbalancer": {"name": "renamed"}})
+    deployment.wait_active(lb["id"])
+    eventually(lambda: who_answers(lb["vip_address"]) == ["web1", "web2"], 10)
+    assert len(amphorae()) == 1
+
+
+def test_a_database_restored_from_a_copy_is_behind_its_amphorae_and_catches_up(deployment, web):
+    deployment.start()
+    lb = deployment.create(web.addresses[:1])
+    for number in range(4):
+        deployment.wait_active(lb["id"])
+        deployment.call("PUT", f"/loadbalancers/{lb['id']}", {"loadbalancer": {"name": f"name {number}"}})
+    deployment.wait_active(lb["id"])
+    deployment.stop()
+    with contextlib.closing(sqlite3.connect(deployment.state_dir / "lictor.db")) as database, database:
+        database.execute("UPDATE load_balancer SET lease_epoch = 0, generation = 1, observed_generation = 0")
+
+    deployment.start()
+    pool = deployment.call("GET", "/pools")[0]["id"]
+    member = {"address": web.addresses[1], "protocol_port": 80}
+    deployment.call("POST", f"/pools/{pool}/members", {"member": member})
+    deployment.wait_active(lb["id"])
+    eventually(lambda: who_answers(lb["vip_address"]) == ["web1", "web2"], 10)
+    failed = [each for each in deployment.call("GET", f"/loadbalancers/{lb['id']}/events") if each["kind"] == "failed"]
+    assert len(failed) == 1 and "has applied a newer state" in failed[0]["message"], "once, then it knows"
+
+
+def certificate(deployment):
+    (amphora,) = deployment.request("GET", "/v2.0/octavia/amphorae")[1]["amphorae"]
+    return amphora
 
 
 def amphorae():

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, make_url, select
 
 from lictor.control import lease, settle
-from lictor.model import Listener, LoadBalancer, Member, Pool, schema
+from lictor.model import Listener, LoadBalancer, Member, Pool, now, schema
 from lictor.model.store import Store
 from tests.lab import databases
 from tests.unit import database
@@ -136,6 +136,23 @@ def test_a_child_process_makes_connections_of_its_own(world):
     assert {each["name"] for each in world.get("/loadbalancers")["loadbalancers"]} == {"parent's", "child's"}
 
 
+def test_mariadb_is_spoken_to_by_either_driver(tmp_path):
+    url = make_url(database.SERVER)
+    if url.get_backend_name() != "mysql":
+        pytest.skip("PostgreSQL has one driver")
+    names = []
+    for driver in ("mysqldb", "pymysql"):
+        url = database.created(database.SERVER).set(drivername=f"mysql+{driver}").render_as_string(hide_password=False)
+        store = Store(url)
+        schema.upgrade(store)
+        world = World(tmp_path / driver, store=store, database__connection=url)
+        world.balancer(name="ü", tags=["b", "a"])
+        (shown,) = world.get("/loadbalancers")["loadbalancers"]
+        names.append((shown["name"], shown["tags"], shown["created_at"][:10]))
+        store.dispose()
+    assert names == [("ü", ["a", "b"], now().isoformat()[:10])] * 2
+
+
 def test_a_server_that_died_is_503_until_it_is_back_with_all_that_was_acknowledged(tmp_path):
     kind = {"postgresql": "postgresql", "mysql": "mariadb"}[make_url(database.SERVER).get_backend_name()]
     with databases.server(kind, quick=False) as server:
@@ -153,4 +170,4 @@ def test_a_server_that_died_is_503_until_it_is_back_with_all_that_was_acknowledg
         server.start()
         assert [each["name"] for each in world.get("/loadbalancers")["loadbalancers"]] == ["kept"]
         world.balancer()
-        store.engine.dispose()
+        store.dispose()

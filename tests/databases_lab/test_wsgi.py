@@ -1,8 +1,10 @@
 """The API under uWSGI: processes that were forked after the application was loaded, each with threads."""
 
+import contextlib
 import json
 import pathlib
 import sys
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from lictor.model import LoadBalancer
-from tests.lab.uwsgi import uwsgi
+from tests.lab.uwsgi import free_port, uwsgi
 from tests.unit import database
 
 UWSGI = pathlib.Path(sys.executable).parent / "uwsgi"
@@ -41,7 +43,20 @@ def call(url, body=None):
         return json.loads(answer.read())
 
 
-def test_processes_and_threads_share_a_database_and_lose_nothing(config, store, tmp_path):
+def metrics(first):
+    """What each process tells of itself, on the ports from the first one on."""
+    for port in range(first, first + 10 * 10, 10):
+        with contextlib.suppress(urllib.error.URLError):
+            yield urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
+
+
+def counted(page, name):
+    return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(f"{name} "))
+
+
+def test_processes_and_threads_share_a_database_and_lose_nothing_and_each_tells_how_it_does(config, store, tmp_path):
+    first = free_port()
+    config.write_text(config.read_text() + f"[lictor]\nmetrics_bind = 127.0.0.1:{first}\n")
     with uwsgi(UWSGI, "lictor.wsgi", config, tmp_path / "log", ["--processes=3", "--threads=3"]) as served:
         lists = f"{served.url}/v2/lbaas/loadbalancers"
 
@@ -54,6 +69,10 @@ def test_processes_and_threads_share_a_database_and_lose_nothing(config, store, 
         assert all(made["vip_address"] == shown["vip_address"] for made, shown in pairs)
         assert len({made["vip_address"] for made, _ in pairs}) == 45
         assert len(call(lists)["loadbalancers"]) == 45
+        pages = list(metrics(first))
+        assert 1 < len(pages) <= 3, "each process that has answered has a port"
+        assert sum(counted(page, 'lictor_api_requests_total{method="POST",status="201"}') for page in pages) == 45
+        assert sum(counted(page, 'lictor_api_requests_total{method="GET",status="200"}') for page in pages) >= 46
     with store.read() as session:
         assert session.scalar(select(func.count()).select_from(LoadBalancer)) == 45
 

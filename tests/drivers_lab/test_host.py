@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from pyroute2 import IPRoute
 
-from lictor.drivers.compute.netns import HostNotReady, host
+from lictor.drivers.compute.base import HostNotReady
+from lictor.drivers.compute.netns import host
 from lictor.drivers.network.local import BadNetworkConfiguration
 from tests.drivers_lab.conftest import Deployment, sh, world
 
@@ -178,3 +180,8 @@ def test_anyone_but_root_is_told_to_become_root() -> None:
     code = "import os; from lictor.drivers.compute.netns import host; os.setuid(65534); host.check('x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
     assert "HostNotReady: Lictor must run as root" in done.stderr
+
+
+def test_a_link_that_went_while_the_host_was_looked_at_is_named_by_its_number():
+    with IPRoute() as ipr:
+        assert host._name(ipr, 2**30) == f"number {2**30}"

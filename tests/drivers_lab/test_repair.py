@@ -148,7 +148,7 @@ def test_a_crash_at_any_line_of_create_is_mended_by_calling_it_again(deployment:
     before = world(deployment)
     boot = deployment.boot(AMPHORA)
     for line in range(1, 500):
-        deployment.store.engine.dispose()
+        deployment.store.dispose()
         crashed = run_until(line, lambda: deployment.compute.create(boot))
         deployment.restart()
         if line % 2:
@@ -169,7 +169,7 @@ def test_a_crash_at_any_line_of_delete_is_mended_by_calling_it_again(deployment:
     for line in range(1, 500):
         deployment.create(AMPHORA)
         deployment.compute.attach(AMPHORA, port)
-        deployment.store.engine.dispose()
+        deployment.store.dispose()
         crashed = run_until(line, lambda: deployment.compute.delete(AMPHORA))
         deployment.restart()
         instance = deployment.compute.find(AMPHORA)
@@ -207,7 +207,7 @@ def test_purge_leaves_nothing_also_when_directory_and_database_are_gone(make) ->
     for number in range(3):
         amphora = deployment.create()
         deployment.compute.attach(amphora, deployment.port(f"vip{number}"))
-    deployment.store.engine.dispose()
+    deployment.store.dispose()
     shutil.rmtree(deployment.directory)
     deployment.compute.purge()
     deployment.compute.purge()
@@ -219,7 +219,7 @@ def test_purge_leaves_nothing_also_when_directory_and_database_are_gone(make) ->
 
 def test_instances_are_found_without_directory_and_database(deployment: Deployment) -> None:
     amphorae = {deployment.create() for _ in range(2)}
-    deployment.store.engine.dispose()
+    deployment.store.dispose()
     for path in deployment.directory.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert {instance.amphora_id for instance in deployment.compute.instances()} == amphorae

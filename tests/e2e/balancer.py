@@ -64,6 +64,10 @@ class Balancer:
         """Show its first listener, after changes if there are any."""
         return self._object(f"/listeners/{self.ids('listeners')[0]}", "listener", changes)
 
+    def change_listener(self, listener_id, **changes):
+        """Show one of its listeners, after changes if there are any."""
+        return self._object(f"/listeners/{listener_id}", "listener", changes)
+
     def listener_at(self, port, **changes):
         """Show its listener on a port, after changes if there are any."""
         found = [self._object(f"/listeners/{each}", "listener", {}) for each in self.ids("listeners")]

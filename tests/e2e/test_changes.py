@@ -4,10 +4,8 @@ import contextlib
 import http.client
 import json
 
-import pytest
-
 from tests.e2e.balancer import HTTP_MONITOR, listener, pool
-from tests.lab.deployment import Refused, eventually, http_get
+from tests.lab.deployment import eventually, http_get
 
 LOCAL = "198.18.0.1"
 """This host's address on the private subnet, from which the tests ask."""
@@ -209,26 +207,3 @@ def test_only_the_allowed_may_connect(balancer, web):
     assert closed(lb)
     lb.listener(allowed_cidrs=None)
     assert set(lb.answers(2)) == {"web1"}
-
-
-# --- what is not there yet is never accepted and ignored ---
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        listener(protocol="TERMINATED_HTTPS", port=443),
-        listener(protocol="UDP", port=53),
-        listener(protocol="PROMETHEUS", port=9101),
-        listener(pool([], algorithm="SOURCE_IP_PORT")),
-        listener(pool([], tls_enabled=True)),
-    ],
-)
-def test_what_amphorae_cannot_do_yet_is_refused_and_leaves_nothing(balancer, deployment, wanted):
-    before = deployment.request("GET", "/v2.0/ports")
-    with pytest.raises(Refused) as refused:
-        balancer(wanted)
-    assert refused.value.status == 501
-    assert "not yet supported" in refused.value.body["faultstring"]
-    assert deployment.call("GET", "/loadbalancers") == []
-    assert deployment.request("GET", "/v2.0/ports") == before

@@ -1,7 +1,9 @@
 """Fail-over of real amphorae: the traffic goes on with another one, and nothing is left of the first."""
 
 import contextlib
+import itertools
 import threading
+import time
 
 from tests.e2e.balancer import listener, pool
 from tests.lab.deployment import eventually, http_get, processes
@@ -10,18 +12,28 @@ PLACE = "/v2.0/octavia/amphorae"
 
 
 class Client(threading.Thread):
-    """Sends requests one after the other, each on a connection of its own, and counts what comes of them."""
+    """Sends requests one after the other, each on a connection of its own, and notes when one is answered."""
 
     def __init__(self, vip):
         super().__init__(daemon=True)
-        self._vip, self.over, self.good, self.bad = vip, threading.Event(), 0, []
+        self._vip, self.over, self.times, self.bad = vip, threading.Event(), [], []
+
+    @property
+    def good(self):
+        return len(self.times)
+
+    @property
+    def gap(self):
+        """Seconds: the longest time without an answer."""
+        return max((late - early for early, late in itertools.pairwise(self.times)), default=0.0)
 
     def run(self):
         while not self.over.wait(0.01):
             try:
-                status, _ = http_get(self._vip, timeout=1.0)
+                # A connection that is lost is given up soon: TCP would try it again after a second.
+                status, _ = http_get(self._vip, timeout=0.1)
                 assert status == 200, status
-                self.good += 1
+                self.times.append(time.monotonic())
             except (OSError, AssertionError) as error:
                 self.bad.append(repr(error))
 
@@ -67,13 +79,28 @@ def test_another_amphora_takes_over_and_the_first_goes_only_then(deployment, bal
     assert (after["status"], after["ha_ip"]) == ("ALLOCATED", lb.vip)
     assert after["vrrp_ip"] != before["vrrp_ip"], "there were two at a time"
     assert client.good > len(client.bad), client.bad
+    assert client.gap < 2.0
     agents = [name for _, name in processes() if name == "lictor-agent"]
     assert len(agents) == 1
     assert deployment.request("GET", f"{PLACE}/{before['id']}")[0] == 404
     names = {port["name"] for port in deployment.request("GET", "/v2.0/ports")[1]["ports"]}
     assert names == {f"octavia-lb-{lb.id}", f"octavia-lb-vrrp-{after['id']}"}
-    assert kinds(deployment, lb)[:3] == ["amphora_replaced", "amphora_booted", "failover_requested"]
-    print(f"{client.good} good, {len(client.bad)} bad: {client.bad[:5]}")
+    assert kinds(deployment, lb)[:4] == ["amphora_replaced", "amphora_booted", "failover_started", "failover_requested"]
+    print(f"{client.good} good, {len(client.bad)} bad: {client.bad[:5]}; longest gap {client.gap * 1000:.0f} ms")
+
+
+def test_who_stays_with_a_member_stays_with_it_in_the_successor(deployment, balancer, web):
+    sticky = pool(web.addresses, session_persistence={"type": "SOURCE_IP"}, members=[{}, {"admin_state_up": False}, {}])
+    lb = balancer(listener(sticky))
+    lb.member("m1", admin_state_up=False)
+    assert set(lb.answers(3)) == {"web3"}
+    lb.member("m1", admin_state_up=True)
+    lb.member("m2", admin_state_up=True)
+    (before,) = amphorae(deployment, lb)
+    put(deployment, f"/v2.0/lbaas/loadbalancers/{lb.id}/failover")
+    lb.wait_active()
+    assert [each["id"] == before["id"] for each in amphorae(deployment, lb)] == [False]
+    assert set(lb.answers(3)) == {"web3"}, "a new client would be served by web1"
 
 
 def test_one_amphora_can_be_failed_over_by_its_id(deployment, balancer, web):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.balancer import HTTP_MONITOR, listener, pool
 from tests.lab.deployment import eventually, http_get
+from tests.lab.proxied import serving
 
 TWO = ["web1", "web2"]
 
@@ -80,42 +81,33 @@ def ONE_OF(web, number):  # noqa: N802
     return [web.addresses[number]]
 
 
-PROXIED = """
-import socketserver
-class Handler(socketserver.BaseRequestHandler):
-    def handle(self):
-        said = b""
-        while b"\\r\\n\\r\\n" not in said[16:]:
-            said += self.request.recv(4096)
-        head = said.split(b"\\r\\n", 1)[0].decode() if said.startswith(b"PROXY") else "v2 " + ".".join(
-            map(str, said[16:20])) if said.startswith(b"\\r\\n\\r\\n\\0\\r\\nQUIT\\n") else "none"
-        self.request.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(head), head.encode()))
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-server = Server(("0.0.0.0", 8081), Handler)
-print("serving", flush=True)
-server.serve_forever()
-"""
-
-
 @pytest.fixture
-def proxied(web, tmp_path):
+def proxied(web):
     """A server on port 8081 of web1 that answers with what the PROXY protocol tells it of the client."""
-    script = tmp_path / "proxied.py"
-    script.write_text(PROXIED)
-    command = ["ip", "netns", "exec", web.servers[0].namespace, "python3", str(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"serving\n"
+    with serving(web.servers[0]):
         yield [web.addresses[0]]
-        process.kill()
 
 
-@pytest.mark.parametrize(("protocol", "listens"), [("PROXY", "HTTP"), ("PROXY", "TCP"), ("PROXYV2", "HTTP")])
-def test_proxy_pools_tell_members_who_the_client_is(balancer, proxied, protocol, listens):
-    lb = balancer(listener(pool(proxied, protocol, port=8081), listens))
-    (told,) = lb.answers(1)
-    # The host has the first address of the private subnet.
-    assert told.startswith(f"PROXY TCP4 198.18.0.1 {lb.vip} " if protocol == "PROXY" else "v2 198.18.0.1")
+@pytest.mark.parametrize("algorithm", ["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"])
+def test_proxy_pools_tell_members_who_the_client_is_and_check_them_in_the_same_way(balancer, proxied, algorithm):
+    kinds = [(pool_is, listens) for pool_is in ("PROXY", "PROXYV2") for listens in ("HTTP", "TCP", "HTTPS")]
+    persistent = {"session_persistence": {"type": "SOURCE_IP"}} if algorithm == "ROUND_ROBIN" else {}
+    monitor = {"type": "TCP" if algorithm == "SOURCE_IP" else "HTTP"} | {"delay": 1, "timeout": 1, "max_retries": 1}
+    lb = balancer(
+        *(
+            listener(
+                pool(proxied, kind, algorithm, 8081, name=f"{kind} {listens}", healthmonitor=monitor, **persistent),
+                listens,
+                port,
+            )
+            for port, (kind, listens) in enumerate(kinds, 8000)
+        )
+    )
+    lb.becomes(m1="ONLINE", lb="ONLINE")
+    for port, (kind, _) in enumerate(kinds, 8000):
+        # The host has the first address of the private subnet.
+        told = "v2" if kind == "PROXYV2" else "v1"
+        assert lb.answers(2, port) == [f"{told} TCP4 198.18.0.1 {lb.vip}"] * 2
 
 
 # --- algorithms and weights ---
@@ -281,6 +273,7 @@ def test_a_monitor_that_is_added_and_taken_away_is_seen_at_once(balancer, web, d
     web.servers[1].healthy(False)
     pool_id = lb.pool()["id"]
     monitor = deployment.call("POST", "/healthmonitors", {"healthmonitor": {"pool_id": pool_id, **HTTP_MONITOR}})
+    lb.wait_active()
     lb.becomes(m1="ONLINE", m2="ERROR")
     assert deployment.call("GET", f"/healthmonitors/{monitor['id']}")["operating_status"] == "ONLINE"
     deployment.call("PUT", f"/healthmonitors/{monitor['id']}", {"healthmonitor": {"url_path": "/"}})

@@ -1,15 +1,15 @@
-"""Real database servers for tests: PostgreSQL and MariaDB, in a temporary directory, reached by a Unix socket alone.
+"""Real database servers for tests: PostgreSQL, MariaDB and Galera, in a temporary directory, reached by a Unix socket.
 
     python -m tests.lab.databases postgresql pytest tests/unit/api
 
 starts a server, runs the command with its URL in ``LICTOR_TEST_DATABASE``, ends the server, and passes the exit status
-on. Neither server runs as root: started by root, it takes the user that its Debian package made.
+on. ``galera`` is three nodes of MariaDB, of which the variable names the first and ``LICTOR_TEST_GALERA`` all.
 """
 
 import contextlib
+import importlib.util
 import os
 import pathlib
-import pwd
 import shutil
 import signal
 import subprocess
@@ -21,6 +21,9 @@ from typing import Any
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
+
+from tests.lab import galera
+from tests.lab.users import as_user, give
 
 VARIABLE = "LICTOR_TEST_DATABASE"
 PATIENCE = 60.0
@@ -41,12 +44,12 @@ class Server:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"lictor-{kind}-"))
         self.url = url(self.directory)
         self.process: subprocess.Popen[bytes] | None = None
-        _give(self.directory, self._user)
+        give(self.directory, self._user)
         self._run(subprocess.run, prepare(self.directory), check=True)
 
     def _run(self, how: Any, command: list[str], **options: Any) -> Any:
         with (self.directory / "log").open("ab") as log:
-            return how(command, stdout=log, stderr=log, cwd=self.directory, **options, **_as(self._user))
+            return how(command, stdout=log, stderr=log, cwd=self.directory, **options, **as_user(self._user))
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -66,6 +69,10 @@ class Server:
             self.process.wait(20)
         self.process = None
 
+    def remove(self) -> None:
+        """Remove its directory."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
     def log(self) -> str:
         """The end of what it said."""
         return (self.directory / "log").read_text(errors="replace")[-3000:]
@@ -83,20 +90,7 @@ def server(kind: str, quick: bool = True) -> Iterator[Server]:
         raise
     finally:
         made.stop()
-        shutil.rmtree(made.directory, ignore_errors=True)
-
-
-def _give(directory: pathlib.Path, user: str) -> None:
-    directory.chmod(0o755)
-    if os.getuid() == 0:
-        shutil.chown(directory, user)
-
-
-def _as(user: str) -> dict[str, Any]:
-    if os.getuid() != 0:
-        return {}
-    entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        made.remove()
 
 
 def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
@@ -152,8 +146,12 @@ def _mariadb_command(directory: pathlib.Path, quick: bool) -> list[str]:
     return ["/usr/sbin/mariadbd", "--no-defaults", *places, *options, *(_MARIADB_QUICK if quick else ())]
 
 
+def _mariadb_driver() -> str:
+    return "mysqldb" if importlib.util.find_spec("MySQLdb") else "pymysql"
+
+
 def _mariadb_url(directory: pathlib.Path) -> str:
-    return f"mysql+pymysql://root@/mysql?unix_socket={directory}/sock"
+    return galera.url(directory, _mariadb_driver())
 
 
 _KINDS = {
@@ -162,11 +160,28 @@ _KINDS = {
 }
 
 
+@contextlib.contextmanager
+def cluster(quick: bool = True) -> Iterator[galera.Cluster]:
+    """A running Galera cluster for the length of the block."""
+    made = galera.Cluster(_mariadb_driver(), quick)
+    try:
+        made.start()
+        yield made
+    except Exception:
+        sys.stderr.write(made.log())
+        raise
+    finally:
+        made.stop()
+        made.remove()
+
+
 def main(kind: str, *command: str) -> int:
     """Run a command beside a server, which ends with it even if we are told to end."""
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    with server(kind) as made:
-        return subprocess.run(command, env=os.environ | {VARIABLE: made.url}, check=False).returncode
+    with cluster() if kind == "galera" else server(kind) as made:
+        nodes = made.urls if isinstance(made, galera.Cluster) else []
+        environment = {VARIABLE: made.url, galera.VARIABLE: " ".join(nodes)}
+        return subprocess.run(command, env=os.environ | environment, check=False).returncode
 
 
 if __name__ == "__main__":

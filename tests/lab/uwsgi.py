@@ -14,10 +14,11 @@ PATIENCE = 60.0
 """Seconds that the application may take to load."""
 
 # uWSGI's own HTTP socket mishandles connections that are kept alive: it answers one request on each, and reads each
-# body even where the application does not.
+# body even where the application does not. A client that sends nothing for four seconds, as one may on a busy machine,
+# is dropped without an answer unless it is told to wait longer.
 OPTIONS = (
     "--master", "--die-on-term", "--need-app", "--enable-threads", "--listen=100", "--buffer-size=65535",
-    "--post-buffering=65536", "--disable-logging", "--add-header=Connection: close",
+    "--post-buffering=65536", "--disable-logging", "--add-header=Connection: close", "--socket-timeout=60",
 )  # fmt: skip
 
 
@@ -41,6 +42,9 @@ def uwsgi(
     try:
         await_answer(f"http://127.0.0.1:{port}/", process, log)
         yield Served(f"http://127.0.0.1:{port}", process)
+    except BaseException as error:
+        error.add_note(f"the end of the log of uWSGI:\n{log.read_text(errors='replace')[-3000:]}")
+        raise
     finally:
         process.terminate()
         try:

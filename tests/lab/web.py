@@ -17,6 +17,7 @@ HTTP/1.1 with keep-alive; every answer carries ``X-Server: NAME``:
     /healthy     200, or what PUT /healthy    /bytes?n=N  N bytes
                  with a number as body set    /slow?s=S   NAME, after S seconds
     /hits        requests so far, but for /healthy and /hits
+    /cookie?n=N  NAME, and sets the cookie N to NAME
 """
 
 import argparse
@@ -95,11 +96,15 @@ class WebServers:
         *,
         cidr: str = DEFAULT_CIDR,
         first: int = 16,
+        network: str = "p",
     ) -> None:
-        """``cidr`` is ``[local_network] cidr``; ``first`` is the number of the first server's address in it."""
+        """``cidr`` is ``[local_network] cidr``; ``first`` is the number of the first server's address in it.
+
+        ``network`` is 2 for the first of ``further_networks``.
+        """
         # As lictor.config.deployment() has it; this file is used without Lictor installed, too.
         self.tag = hashlib.sha256(str(pathlib.Path(state_dir).resolve()).encode()).hexdigest()[:6]
-        self.bridge = f"licp{self.tag}"
+        self.bridge = f"lic{network}{self.tag}"
         self.network = ipaddress.ip_network(cidr)
         self._first = first
         self.servers = [
@@ -193,6 +198,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, content = self.content(url.path, query)
         self.send_response(status)
         self.send_header("X-Server", self.server_name)
+        if url.path == "/cookie":
+            self.send_header("Set-Cookie", f"{query['n']}={self.server_name}; Path=/")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":

@@ -1,15 +1,13 @@
 """Telling the neighbours that an address lives here now: gratuitous ARP and unsolicited neighbour advertisements."""
 
-import os
 import socket
 import struct
 import threading
 
-from lictor.agent.command import path
 from lictor.agent.errors import log
+from lictor.agent.namespace import enter
 from lictor.agent.validate import packed
 
-_CLONE_NEWNET = 0x40000000
 _ETHERTYPE_ARP, _ETHERTYPE_IPV6 = 0x0806, 0x86DD
 _BROADCAST = b"\xff" * 6
 _ALL_NODES_MAC = bytes.fromhex("333300000001")
@@ -30,23 +28,11 @@ def send(addresses: list[tuple[str, str]], namespace: str) -> None:
 
 def _send_inside(addresses: list[tuple[str, str]], namespace: str) -> None:
     try:
-        _enter(namespace)
+        enter(namespace)
         for interface, address in addresses:
             _send(interface, address)
     except OSError as error:
         log(f"could not announce {addresses}: {error}")
-
-
-def _enter(namespace: str) -> None:
-    import ctypes  # only here: 0.3 MiB, and Python 3.11 has no os.setns
-
-    descriptor = os.open(path(namespace), os.O_RDONLY)
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(descriptor, _CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
-    finally:
-        os.close(descriptor)
 
 
 def _send(interface: str, address: str) -> None:

@@ -17,6 +17,9 @@ from lictor.agent.moment import moment
 _LOOK = 1.0
 """Seconds between looks at HAProxy."""
 
+_EARLY = 0.01
+"""Seconds by which a beat may come before its time."""
+
 _ROOM = 64
 """Bytes that a part's numbers may add when they are stamped on it: it is measured without them."""
 
@@ -47,14 +50,15 @@ class Pulse:
                     beat = self._look(state, number)
                     if state.heartbeat:
                         self._tell_if_due(beat, state.heartbeat)
-                        pause = min(_LOOK, state.heartbeat.interval)
+                        # Whatever woke us meanwhile, the next beat is no later for it.
+                        pause = min(_LOOK, max(_EARLY, self._sent + state.heartbeat.interval - time.monotonic()))
             except Exception as error:
                 log(f"heartbeat: {type(error).__name__}: {error}")
             if self._agent.applied.wait(pause):
                 self._agent.applied.clear()
 
     def _tell_if_due(self, beat: wire.Heartbeat, target: wire.HeartbeatTarget) -> None:
-        due = time.monotonic() - self._sent >= target.interval - 0.01
+        due = time.monotonic() - self._sent >= target.interval - _EARLY
         if due or _statuses(beat) != self._told:
             self._tell(beat, target)
             self._told = _statuses(beat)
@@ -64,11 +68,13 @@ class Pulse:
         known = server_lines(state.haproxy.config if state.haproxy else "")
         listeners: dict[str, wire.ListenerReport] = {}
         pools: dict[str, wire.PoolReport] = {}
+        datagrams, datagram_pools = self._agent.udp.report()
         running = self._agent.haproxy.master.running()
         if running:
             try:
                 rows, carried = self._agent.haproxy.sample()
-                listeners, pools = statistics.listeners(rows, carried), statistics.pools(rows, known)
+                listeners = statistics.listeners(rows, carried)
+                pools = statistics.pools(rows, known, self._agent.haproxy.health.pinger.states())
                 self._tidy(rows, known)
             except RuntimeFailed as error:
                 log(f"heartbeat without figures: {error}")
@@ -81,8 +87,10 @@ class Pulse:
             generation=state.generation,
             digest=state.digest(),
             haproxy_running=running,
-            listeners=listeners,
-            pools=pools,
+            haproxy_failures=self._agent.haproxy.failures(),
+            standby=self._agent.keepalived.presence.standby(),
+            listeners=listeners | datagrams,
+            pools=pools | datagram_pools,
         )
 
     def _tidy(self, rows: list[statistics.Row], known: Collection[tuple[str, str]]) -> None:

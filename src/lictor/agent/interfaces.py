@@ -41,6 +41,13 @@ def differ(wanted: list[wire.Interface], namespace: str) -> bool:
     return bool(todo.inner or _missing(wanted, inner))
 
 
+def withdraw(wanted: list[wire.Interface], namespace: str) -> None:
+    """Take all floating addresses away that are there. Raises ``CommandFailed``."""
+    floating = {packed(address) for interface in wanted for address in interface.floating}
+    found = [(link.ifname, each) for link in links(namespace) for each in _addresses(link) if packed(each) in floating]
+    batch([f"address del {address} dev {name}" for name, address in found], namespace)
+
+
 def await_nics(wanted: list[wire.Interface], namespace: str, management: str) -> None:
     """Wait until each interface has its NIC, here or in the inner namespace.
 
@@ -108,11 +115,12 @@ def _shape(interface: wire.Interface, link: Link, present: list[tuple[int, Kerne
     have = {packed(address): address for address in _addresses(link)}
     want = {packed(address): address for address in interface.addresses}
     added = [address for key, address in want.items() if key not in have]
-    gone = [address for key, address in have.items() if key not in want]
+    floating = {packed(address) for address in interface.floating}
+    gone = [address for key, address in have.items() if key not in want and key not in floating]
     result.inner.extend(f"address del {address} dev {name}" for address in gone)
     # An address takes those of its subnet with it that came after it: then all are set anew, each where it is missing.
     missing = list(want.values()) if gone else added
-    result.inner.extend(f"address replace {address} dev {name}{_nodad(address)}" for address in missing)
+    result.inner.extend(f"address replace {address} dev {name}{_manner(address)}" for address in missing)
     result.announce.extend((name, address) for address in added if _is_host(address))
     # The kernel drops routes with their address or when the link goes down: then all are set anew.
     _route(interface, [] if down or gone else present, present, result)
@@ -160,8 +168,14 @@ def _is_host(address: str) -> bool:
     return parsed is not None and parsed[1] == 8 * len(parsed[0])
 
 
-def _nodad(address: str) -> str:
-    return " nodad" if ":" in address else ""
+def _manner(address: str) -> str:
+    """How an IPv6 address is set: to serve at once; a VIP so that nothing is sent from it by itself.
+
+    Without the latter it may be preferred to our own address on the subnet (RFC 6724, section 5, rules 3 and 8).
+    """
+    if ":" not in address:
+        return ""
+    return " nodad preferred_lft 0" if _is_host(address) else " nodad"
 
 
 def _missing(wanted: list[wire.Interface], present: list[Link]) -> list[wire.Interface]:

@@ -1,4 +1,4 @@
-"""The agent's HTTPS server: two calls, mutual TLS, one thread per connection and a deadline on everything.
+"""The agent's HTTPS server: five calls, mutual TLS, one thread per connection and a deadline on everything.
 
 Hand-made, because ``http.server`` would cost each amphora 2.7 MiB and 30 ms, and has no deadlines.
 """
@@ -12,13 +12,15 @@ from collections.abc import Callable
 import msgspec
 
 from lictor import wire
-from lictor.agent.errors import AgentError, Fenced, Refused, log
+from lictor.agent.errors import AgentError, Fenced, Refused, log, work_for
 from lictor.agent.settings import Settings
 
-Handler = Callable[[str, bytes], wire.Report]
-"""Answers a method (GET or PUT) with its body. Raises ``AgentError``."""
+Handler = Callable[[bytes], wire.Report | wire.Sticks]
+"""Answers a request with this body. Raises ``AgentError``."""
 
-_PATH = "/1.0/state"
+Call = tuple[str, str]
+"""Method and path."""
+
 _HANDSHAKE = 5.0
 _HEAD = 5.0
 _BODY = 30.0
@@ -40,19 +42,6 @@ class _Answer(Exception):
         self.status = status
 
 
-def context(settings: Settings) -> ssl.SSLContext:
-    """TLS 1.2 or later; clients need a certificate of the CA that is good for a client (RFC 5280, extendedKeyUsage)."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.verify_mode = ssl.CERT_REQUIRED
-    made.load_verify_locations(settings.client_ca)
-    made.load_cert_chain(settings.certificate, settings.private_key)
-    # Session tickets would only cost: each delivery is a connection of its own.
-    made.options |= ssl.OP_NO_TICKET
-    made.num_tickets = 0
-    return made
-
-
 def listen(address: str, port: int) -> socket.socket:
     """The listening socket. The address need not be there yet: its NIC may come later (IP_FREEBIND, ip(7))."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -68,9 +57,10 @@ def listen(address: str, port: int) -> socket.socket:
 class Server:
     """Serves until the process ends."""
 
-    def __init__(self, settings: Settings, handle: Handler) -> None:
-        self._context = context(settings)
-        self._handle = handle
+    def __init__(self, settings: Settings, context: Callable[[], ssl.SSLContext], calls: dict[Call, Handler]) -> None:
+        """``context`` is asked for with each connection."""
+        self._context = context
+        self._calls = calls
         self._listener = listen(settings.bind_address, settings.bind_port)
         self._free = threading.BoundedSemaphore(_CONNECTIONS)
         threading.stack_size(_STACK)
@@ -92,7 +82,7 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         try:
             connection.settimeout(_HANDSHAKE)
-            with self._context.wrap_socket(connection, server_side=True) as tls:
+            with self._context().wrap_socket(connection, server_side=True) as tls:
                 answer = self._answer(tls)
                 tls.settimeout(_ANSWER)
                 tls.sendall(answer)
@@ -106,8 +96,8 @@ class Server:
 
     def _answer(self, tls: ssl.SSLSocket) -> bytes:
         try:
-            method, body = _read(tls)
-            return _response(200, self._handle(method, body))
+            handle, body = _read(tls, self._calls)
+            return _response(200, handle(body))
         except _Answer as answer:
             return _response(answer.status, wire.Refusal(reason=str(answer)))
         except AgentError as error:
@@ -121,23 +111,24 @@ class Server:
             return _response(500, wire.Refusal(reason=f"a mistake in the agent: {type(error).__name__}: {error}"))
 
 
-def _read(tls: ssl.SSLSocket) -> tuple[str, bytes]:
-    """One request (RFC 9112): its method and body. Raises ``_Answer`` for what is not one of ours."""
+def _read(tls: ssl.SSLSocket, calls: dict[Call, Handler]) -> tuple[Handler, bytes]:
+    """One request (RFC 9112): who answers it, and its body. Raises ``_Answer`` for what is not one of ours."""
     received = bytearray()
     deadline = time.monotonic() + _HEAD
     while (end := received.find(b"\r\n\r\n")) < 0:
         if len(received) > _LONGEST_HEAD:
             raise _Answer(400, "the request's head is longer than 16 KiB")
         received += _receive(tls, deadline)
-    method, headers = _head(received[:end].decode("latin-1"))
+    call, headers = _head(received[:end].decode("latin-1"), calls)
+    work_for(headers.get("x-openstack-request-id", ""))
     del received[: end + 4]
-    length = _length(method, headers)
+    length = _length(call[0], headers)
     if headers.get("expect", "").lower() == "100-continue":
         tls.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     deadline = time.monotonic() + _BODY
     while len(received) < length:
         received += _receive(tls, deadline)
-    return method, bytes(received[:length])
+    return calls[call], bytes(received[:length])
 
 
 def _receive(tls: ssl.SSLSocket, deadline: float) -> bytes:
@@ -151,17 +142,19 @@ def _receive(tls: ssl.SSLSocket, deadline: float) -> bytes:
     return piece
 
 
-def _head(text: str) -> tuple[str, dict[str, str]]:
+def _head(text: str, calls: dict[Call, Handler]) -> tuple[Call, dict[str, str]]:
     first, *lines = text.split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         raise _Answer(400, "not an HTTP/1.1 request")
-    if words[1] != _PATH:
-        raise _Answer(404, f"{words[1]} is not here, {_PATH} is")
-    if words[0] not in ("GET", "PUT"):
-        raise _Answer(405, f"{words[0]} is not possible, GET and PUT are")
+    method, path = words[0], words[1]
+    methods = [known for known, place in calls if place == path]
+    if not methods:
+        raise _Answer(404, f"{path} is not here, {' and '.join(dict.fromkeys(place for _, place in calls))} are")
+    if method not in methods:
+        raise _Answer(405, f"{method} is not possible, {' and '.join(methods)} is")
     pairs = [line.partition(":") for line in lines]
-    return words[0], {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return (method, path), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
 def _length(method: str, headers: dict[str, str]) -> int:

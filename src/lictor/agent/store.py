@@ -57,7 +57,7 @@ class Store:
         for file in state.files:
             write(place / "certs" / file.name, file.content)
         write(place / "haproxy.cfg", state.haproxy.config if state.haproxy else "")
-        write(place / "nftables.conf", f"flush ruleset\n{state.nftables}\n")
+        write(place / "nftables.conf", state.nftables)
         write(place / "keepalived.conf", state.keepalived)
         self.remember(state, place)
         return place

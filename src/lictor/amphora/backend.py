@@ -1,11 +1,22 @@
 """A pool in HAProxy's words: one backend for each listener that uses it, one server line for each member."""
 
 import dataclasses
-import uuid
 from collections.abc import Iterator
 
-from lictor.amphora import monitor, persistence, tree
-from lictor.amphora.emitter import Word, address, header, identifier, joined, keywords, line, number, timeout
+from lictor.amphora import monitor, numbering, persistence, tls, tree
+from lictor.amphora.emitter import (
+    MAX_MILLISECONDS,
+    Word,
+    address,
+    header,
+    identifier,
+    joined,
+    keywords,
+    line,
+    milliseconds,
+    number,
+    timeout,
+)
 from lictor.model import Listener, LoadBalancer, Member, Pool
 from lictor.wire import Server, ServerState
 
@@ -14,14 +25,21 @@ _BALANCE = {
     "ROUND_ROBIN": ["balance roundrobin"],
     "LEAST_CONNECTIONS": ["balance leastconn"],
     "SOURCE_IP": ["balance source", "hash-type consistent"],
+    # Octavia's amphorae cannot do this one (reference, 1.8): a hash of the client's address and port.
+    "SOURCE_IP_PORT": [
+        "tcp-request content set-var-fmt(txn.client) %[src]:%[src_port]",
+        "balance hash var(txn.client)",
+        "hash-type consistent",
+    ],
 }
 
 # What members of a pool are spoken to with; the mode of the others is the pool's own.
 _SEND_PROXY = {"PROXY": keywords("send-proxy"), "PROXYV2": keywords("send-proxy-v2")}
 _POOL_MODES = {"HTTP": "http", "TCP": "tcp", "HTTPS": "tcp"}
 
-FORKING = [header(*keywords("global")), line(keywords("external-check")), line(keywords("insecure-fork-wanted"))]
-"""What HAProxy needs before it runs a program for a check (manual, 3.1 "external-check")."""
+TUNNEL_TIMEOUT = 3_600_000
+"""Milliseconds that a WebSocket, or what else a connection was upgraded to, may be idle: longer than clients' own
+heartbeats, and far longer than requests may be (Octavia ends it after ``timeout_client_data``, 50 seconds)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +48,6 @@ class Backend:
 
     lines: list[str]
     servers: list[Server]
-    forks: bool
 
 
 def name(pool: Pool, listener: Listener) -> Word:
@@ -41,23 +58,33 @@ def name(pool: Pool, listener: Listener) -> Word:
 def render(load_balancer: LoadBalancer, listener: Listener, pool: Pool, frontend_mode: str) -> Backend:
     """The backend of a pool for one listener. Raises ``tree.Unsupported``."""
     mode = frontend_mode if pool.protocol in _SEND_PROXY else _mode(pool)
-    servers = list(_servers(pool, name(pool, listener)))
+    servers = list(_servers(pool, name(pool, listener), mode))
     lines = [
         header(*keywords("backend"), name(pool, listener)),
         line(keywords(f"mode {mode}")),
         *_balance(pool),
+        # What is done to requests stands before who gets them, in the order in which HAProxy goes.
+        *tls.backend_lines(pool, mode),
         *persistence.lines(pool, mode),
         *monitor.lines(pool, str(load_balancer.vip_address)),
         # Several backup members share the load, as all other members do.
         line(keywords("option allbackups")),
         line(keywords("timeout connect"), timeout(listener.timeout_member_connect)),
         line(keywords("timeout server"), timeout(listener.timeout_member_data)),
+        *_tunnel(listener, mode),
         *(f"    {server.line()}" for server in servers),
     ]
-    # HAProxy 2.6 dies of "add server" where checks fork: they are bound to the first thread, the command is not. A
-    # server that is not in the table is part of the skeleton, so that the agent reloads for it.
-    forks = monitor.forks(pool)
-    return Backend(lines, [] if forks else servers, forks)
+    return Backend(lines, servers)
+
+
+def _tunnel(listener: Listener, mode: str) -> list[str]:
+    """In mode tcp everything would be a tunnel, and the listener's own timeouts be overruled."""
+    longest = max(TUNNEL_TIMEOUT, *map(_effective, (listener.timeout_client_data, listener.timeout_member_data)))
+    return [line(keywords("timeout tunnel"), milliseconds(longest))] if mode == "http" else []
+
+
+def _effective(limit: int) -> int:
+    return limit or MAX_MILLISECONDS  # 0 is none
 
 
 def _mode(pool: Pool) -> str:
@@ -72,15 +99,17 @@ def _balance(pool: Pool) -> list[str]:
     return [line(keywords(words)) for words in _BALANCE[pool.lb_algorithm]]
 
 
-def _servers(pool: Pool, backend: Word) -> Iterator[Server]:
+def _servers(pool: Pool, backend: Word, mode: str) -> Iterator[Server]:
+    secured = tls.server_options(pool, mode)
     members = tree.members(pool)
-    numbers = _numbers(members) if pool.lb_algorithm == "SOURCE_IP" else {}
+    numbers = _numbers(members) if _needs_numbers(pool) else {}
     for member in members:
         options = joined(
             _SEND_PROXY.get(pool.protocol, []),
             keywords("backup") if member.backup else [],
             [*keywords("id"), number(numbers[member.id])] if numbers else [],
             monitor.server_options(pool, member),
+            secured,
         )
         yield Server(
             backend=str(backend),
@@ -90,7 +119,13 @@ def _servers(pool: Pool, backend: Word) -> Iterator[Server]:
             weight=int(number(member.weight, 0, 256)),
             state=ServerState.READY if member.admin_state_up else ServerState.MAINT,
             options=options,
+            ping=monitor.ping(pool, member),
         )
+
+
+def _needs_numbers(pool: Pool) -> bool:
+    # Stick tables name servers to each other, and to the HAProxy after a reload, by their ids (manual, 3.5 "peers").
+    return pool.lb_algorithm.startswith("SOURCE_IP") or bool(pool.session_persistence)
 
 
 _NUMBERS = 2**20 - 1
@@ -103,10 +138,5 @@ def _numbers(members: list[Member]) -> dict[str, int]:
     HAProxy would count them by their place in the file, so that one member's going would move all others' clients.
     A younger member gives way to an older one that happens to have the same number.
     """
-    numbers: dict[str, int] = {}
-    for member in members:
-        wanted = uuid.UUID(member.id).int % _NUMBERS
-        while wanted + 1 in numbers.values():
-            wanted = (wanted + 1) % _NUMBERS
-        numbers[member.id] = wanted + 1
-    return numbers
+    placed = numbering.distinct(((member.id, numbering.of(member.id)) for member in members), _NUMBERS)
+    return {member_id: place + 1 for member_id, place in placed.items()}

@@ -6,16 +6,24 @@ import ipaddress
 import socket
 import ssl
 import time
+from typing import TypeVar
 
 import msgspec
 
 from lictor.amphora.pki import Authority
-from lictor.wire import VERSION, DesiredState, Refusal, Report
+from lictor.model import trail
+from lictor.wire import VERSION, DesiredState, Papers, Refusal, Report, Sticks
 
 MAX_ANSWER = 2**20
-"""Bytes. A report is a few hundred; a refusal quotes a checker's output."""
+"""Bytes. A report is a few hundred, 10,000 sticks are 750,000 at most; a refusal quotes a checker's output."""
 
-_PATH = "/1.0/state"
+_STATE = "/1.0/state"
+_CERTIFICATE = "/1.0/certificate"
+_STICKS = "/1.0/sticks"
+
+Answer = TypeVar("Answer", Report, Sticks)
+
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED (openssl-verify(1), "Diagnostics")
 
 
 class AgentError(Exception):
@@ -24,6 +32,10 @@ class AgentError(Exception):
 
 class AgentUnreachable(AgentError):
     """No connection, not the amphora it should be, no answer in time, or an answer that makes no sense: try again."""
+
+
+class AgentExpired(AgentUnreachable):
+    """The certificate that the agent shows has expired. So nothing that it says can be trusted any more."""
 
 
 class AgentRefused(AgentError):
@@ -50,26 +62,46 @@ class AgentClient:
 
     def report(self, address: str, amphora_id: str) -> Report:
         """What the agent has applied and what runs. Raises ``AgentUnreachable``."""
-        return self._call(address, amphora_id, "GET", b"")
+        return self._call(address, amphora_id, "GET", _STATE, b"", Report)
+
+    def hurried(self, connect_timeout: float) -> "AgentClient":
+        """The same, for agents that are thought to be dead: they get no more than so many seconds to connect."""
+        wait = min(connect_timeout, self._connect_timeout)
+        return AgentClient(self._authority, self._port, wait, self._read_timeout)
 
     def deliver(self, address: str, state: DesiredState) -> Report:
         """Have the agent converge to ``state`` and report. Raises the subclasses of ``AgentError``."""
-        return self._call(address, state.amphora_id, "PUT", msgspec.json.encode(state))
+        return self._call(address, state.amphora_id, "PUT", _STATE, msgspec.json.encode(state), Report)
 
-    def _call(self, address: str, amphora_id: str, method: str, body: bytes) -> Report:
+    def renew(self, address: str, papers: Papers) -> Report:
+        """Have the agent show another certificate from now on. Raises the subclasses of ``AgentError``."""
+        return self._call(address, papers.amphora_id, "PUT", _CERTIFICATE, msgspec.json.encode(papers), Report)
+
+    def sticks(self, address: str, amphora_id: str) -> Sticks:
+        """Which client stays with which server there. Raises the subclasses of ``AgentError``."""
+        return self._call(address, amphora_id, "GET", _STICKS, b"", Sticks)
+
+    def stick(self, address: str, sticks: Sticks) -> Report:
+        """Have clients stay with their servers here as well. Raises the subclasses of ``AgentError``."""
+        return self._call(address, sticks.amphora_id, "PUT", _STICKS, msgspec.json.encode(sticks), Report)
+
+    def _call(self, address: str, amphora_id: str, method: str, path: str, body: bytes, kind: type[Answer]) -> Answer:
         who = f"The agent of amphora {amphora_id} at {address} port {self._port}"
         try:
             with self._connect(address, amphora_id) as connection:
                 stream = _Stream(connection, self._read_timeout)
-                stream.send(_request(method, amphora_id, body))
+                stream.send(_request(method, path, amphora_id, body))
                 status, answer = _answer(stream)
         except TimeoutError as error:
             raise AgentUnreachable(f"{who} did not answer in time.") from error
         except ssl.SSLError as error:
-            raise AgentUnreachable(f"{who} and we do not agree in TLS: {error}.") from error
+            expired = isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _EXPIRED
+            raise (AgentExpired if expired else AgentUnreachable)(
+                f"{who} and we do not agree in TLS: {error}."
+            ) from error
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise AgentUnreachable(f"{who} cannot be talked with: {error or type(error).__name__}.") from error
-        return _judge(who, amphora_id, status, answer)
+        return _judge(who, amphora_id, status, answer, kind)
 
     def _connect(self, address: str, amphora_id: str) -> ssl.SSLSocket:
         deadline = time.monotonic() + self._connect_timeout
@@ -119,8 +151,10 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _request(method: str, amphora_id: str, body: bytes) -> bytes:
-    head = [f"{method} {_PATH} HTTP/1.1", f"Host: {amphora_id}", "Accept: application/json", "Connection: close"]
+def _request(method: str, path: str, amphora_id: str, body: bytes) -> bytes:
+    head = [f"{method} {path} HTTP/1.1", f"Host: {amphora_id}", "Accept: application/json", "Connection: close"]
+    if request_ids := trail.current():
+        head.append(f"X-Openstack-Request-Id: {request_ids}")
     if body:
         head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*head, "", ""]).encode() + body
@@ -135,9 +169,9 @@ def _answer(stream: _Stream) -> tuple[int, bytes]:
     return response.status, answer
 
 
-def _judge(who: str, amphora_id: str, status: int, answer: bytes) -> Report:
+def _judge(who: str, amphora_id: str, status: int, answer: bytes, kind: type[Answer]) -> Answer:
     if status == http.client.OK:
-        return _report(who, amphora_id, answer)
+        return _read(who, amphora_id, answer, kind)
     reason = _reason(answer)
     if status == http.client.BAD_REQUEST:
         raise AgentRefused(f"{who} refused the state:", reason)
@@ -146,11 +180,11 @@ def _judge(who: str, amphora_id: str, status: int, answer: bytes) -> Report:
     raise AgentUnreachable(f"{who} answered HTTP {status}: {reason}")
 
 
-def _report(who: str, amphora_id: str, answer: bytes) -> Report:
+def _read(who: str, amphora_id: str, answer: bytes, kind: type[Answer]) -> Answer:
     try:
-        report = msgspec.json.decode(answer, type=Report)
+        report = msgspec.json.decode(answer, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AgentUnreachable(f"{who} answered what is no report: {error}") from error
+        raise AgentUnreachable(f"{who} answered what is no {kind.__name__.lower()}: {error}") from error
     if report.amphora_id != amphora_id:
         raise AgentUnreachable(f"{who} calls itself {report.amphora_id}.")
     if report.version != VERSION:

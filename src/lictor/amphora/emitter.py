@@ -10,6 +10,8 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
+from lictor import wire
+
 
 class Unsafe(ValueError):
     """A value that cannot stand in a configuration; the message says what it was to be, and what it is."""
@@ -21,12 +23,14 @@ class Word(str):
     __slots__ = ()
 
 
-_KEYWORD = re.compile(r"[A-Za-z0-9._:/%,{}\[\]()-]+")
+_KEYWORD = re.compile(r"[A-Za-z0-9._:/%,!{}\[\]()-]+")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?\.?")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # all but the tab
 # RFC 3986 allows less; what counts is that nothing ends the request target (RFC 9112, section 3).
 _TARGET = re.compile(r"/[\x21-\x7e]{0,4095}")
+_CIPHERS = re.compile(r"[A-Za-z0-9+!:@=_.-]{1,2100}")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,255}")  # RFC 9110, 5.6.2
 _COOKIE_NAME = re.compile(r"[^\s,;\\]{1,255}")
 
 
@@ -67,6 +71,11 @@ def address(text: str) -> Word:
     return Word(f"[{host}]" if host.version == 6 else host)
 
 
+def bare_address(text: str) -> Word:
+    """An IP address without brackets, as keepalived and nftables take it."""
+    return Word(_ip(text))
+
+
 def endpoint(text: str, port: int) -> Word:
     """``address:port``, as ``bind`` takes it."""
     return Word(f"{address(text)}:{number(port, 1, 65535)}")
@@ -81,10 +90,15 @@ def network(text: str) -> Word:
 
 
 def quoted(text: str) -> Word:
-    """A user's string, in strong quotes. A ``'`` has no place in them, so it stands escaped between two pairs."""
-    if not isinstance(text, str) or _UNPRINTABLE.search(text):
+    """A user's string, in strong quotes."""
+    return Word(wire.quoted(printable(text)))
+
+
+def printable(text: str) -> str:
+    """The text as it is, if it has no control characters other than tabs."""
+    if not isinstance(text, str) or _CONTROL.search(text):
         raise Unsafe(f"not a string of printable characters: {text!r}")
-    return Word("'" + text.replace("'", r"'\''") + "'")
+    return text
 
 
 def log_format(text: str) -> Word:
@@ -95,6 +109,11 @@ def log_format(text: str) -> Word:
 def host_name(text: str) -> Word:
     """A DNS name; it needs no quotes, so it can be passed to the runtime API as well."""
     return _checked(_HOST, text, "a DNS name")
+
+
+def cipher_list(text: str) -> Word:
+    """Ciphers in OpenSSL's notation (reference, 1.7); they need no quotes, which the runtime API would not take."""
+    return _checked(_CIPHERS, text, "a list of ciphers")
 
 
 def request_target(text: str) -> Word:
@@ -109,9 +128,13 @@ def cookie_fetch(fetch: str, name: str) -> Word:
 
     The argument in parentheses is parsed once more, so it has quotes of its own (manual, 2.2).
     """
-    if not isinstance(name, str) or not _COOKIE_NAME.fullmatch(name):
-        raise Unsafe(f"not a cookie's name: {name!r}")
-    inner = name.replace('"', r"\"")
+    inner = _checked(_COOKIE_NAME, name, "a cookie's name").replace('"', r"\"")
+    return quoted(f'{_checked(_KEYWORD, fetch, "a keyword")}("{inner}")')
+
+
+def named_fetch(fetch: str, name: str) -> Word:
+    """``req.hdr(NAME)`` and its like: a value by a user's name for it, of letters, digits and ``!#$%&'*+-.^_`|~``."""
+    inner = _checked(_TOKEN, name, "the name of a header or field")
     return quoted(f'{_checked(_KEYWORD, fetch, "a keyword")}("{inner}")')
 
 

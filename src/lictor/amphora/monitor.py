@@ -17,9 +17,7 @@ from lictor.amphora.emitter import (
     request_target,
 )
 from lictor.model import HealthMonitor, Member, Pool
-
-PING_CHECK = "/run/lictor/ping-check"
-"""The program that checks by ICMP: the agent provides it. HAProxy calls it with ``- - ADDRESS PORT``."""
+from lictor.wire import Ping
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH")
 _TLS = keywords("check-ssl verify none")
@@ -30,21 +28,31 @@ def lines(pool: Pool, vip: str) -> list[str]:
     monitor = tree.health_monitor(pool)
     if monitor is None:
         return []
+    if monitor.type == "PING":
+        return []
     if monitor.type not in _LINES:
         raise tree.Unsupported(f"Health monitor {monitor.id}: type {monitor.type} is not supported.")
     return [line(keywords("timeout check"), _seconds(monitor.timeout)), *_LINES[monitor.type](monitor, vip)]
 
 
-def forks(pool: Pool) -> bool:
-    """Whether the pool's checks are made by a program."""
+def ping(pool: Pool, member: Member) -> Ping | None:
+    """How the agent checks a member of a pool that is monitored by PING; None if it is not."""
     monitor = tree.health_monitor(pool)
-    return monitor is not None and monitor.type == "PING"
+    if monitor is None or monitor.type != "PING":
+        return None
+    return Ping(
+        address=address(member.monitor_address or member.address).strip("[]"),
+        interval=max(monitor.delay, 1),
+        timeout=max(monitor.timeout, 1),
+        rise=int(number(monitor.max_retries, 1)),
+        fall=int(number(monitor.max_retries_down, 1)),
+    )
 
 
 def server_options(pool: Pool, member: Member) -> list[Word]:
     """A server line's part of its pool's health monitor."""
     monitor = tree.health_monitor(pool)
-    if monitor is None:
+    if monitor is None or monitor.type == "PING":
         return []
     words = [*keywords("check inter"), _seconds(monitor.delay), *keywords("fall")]
     words += [number(monitor.max_retries_down, 1), *keywords("rise"), number(monitor.max_retries, 1)]
@@ -52,7 +60,8 @@ def server_options(pool: Pool, member: Member) -> list[Word]:
         words += [*keywords("addr"), address(member.monitor_address)]
     if member.monitor_port:
         words += [*keywords("port"), number(member.monitor_port, 1, 65535)]
-    return [*words, *_tls(monitor)]
+    # Where members speak TLS, ``lictor.amphora.tls`` says how checks do.
+    return words if pool.tls_enabled else [*words, *_tls(monitor)]
 
 
 def _tls(monitor: HealthMonitor) -> list[Word]:
@@ -89,10 +98,6 @@ def _version(monitor: HealthMonitor, vip: str) -> list[Word]:
     return [*keywords("ver HTTP/1.1 hdr Host"), log_format(host)]
 
 
-def _ping(_monitor: HealthMonitor, _vip: str) -> list[str]:
-    return [line(keywords("option external-check")), line(keywords("external-check command"), quoted(PING_CHECK))]
-
-
 def _connect(_monitor: HealthMonitor, _vip: str) -> list[str]:
     return []
 
@@ -100,7 +105,6 @@ def _connect(_monitor: HealthMonitor, _vip: str) -> list[str]:
 _LINES: dict[str, Callable[[HealthMonitor, str], list[str]]] = {
     "HTTP": _http,
     "HTTPS": _http,
-    "PING": _ping,
     "TCP": _connect,
     "TLS-HELLO": _connect,
 }

@@ -118,10 +118,19 @@ class Item(_Catalogue):
         return row
 
 
-def check_name(session: Session, view: View, title: str, values: dict[str, Any], row: Any) -> None:
-    """Names of this kind are unique. Raises 409."""
-    name, model = values.get("name"), view.model
-    if name is None or (row is not None and row.name == name):
-        return
-    if session.scalar(select(model.name).where(model.name == name)) is not None:
-        raise errors.conflict(f"A {title} of {name} already exists.")
+def check_offer(view: View, profiles: View) -> Check:
+    """What is checked of flavors and availability zones: their names are unique, and their profiles there."""
+    column = f"{profiles.model.__tablename__}_id"
+
+    def check(_api: Api, session: Session, values: dict[str, Any], row: Any) -> None:
+        if row is None or row.name != values.get("name", row.name):
+            _check_name(session, view, values["name"])
+        if column in values and session.get(profiles.model, values[column]) is None:
+            raise errors.invalid_subresource(profiles.title, values[column])
+
+    return check
+
+
+def _check_name(session: Session, view: View, name: str) -> None:
+    if session.scalar(select(view.model.name).where(view.model.name == name)) is not None:
+        raise errors.conflict(f"A {view.model.__tablename__.replace('_', ' ')} of {name} already exists.")

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from lictor.api import errors, supported
+from lictor.api import errors
 from lictor.api.auth.context import Context, authorize
 from lictor.api.fields import Wire
-from lictor.api.requests import ListenerInGraph, PoolInGraph
+from lictor.api.requests.listeners import ListenerInGraph
+from lictor.api.requests.pools import PoolInGraph
 from lictor.api.resource import Api
-from lictor.drivers.secrets import x509
 from lictor.drivers.secrets.base import SecretError
 from lictor.model import Child, LoadBalancer
 
@@ -49,12 +49,12 @@ class References:
 
 def check_new(api: Api, project_id: str, wanted: Wire) -> None:
     """Check all references in the creation of an object and of what is below it. Raises 400."""
-    _check(api, project_id, _of_request(api, wanted))
+    _check(api, project_id, _of_request(wanted))
 
 
 def check_new_below(api: Api, context: Context, rule: str, load_balancer_id: str | None, wanted: Wire) -> None:
     """The same for a load balancer's new child. Raises 400 and 403; that there is no such parent is found out later."""
-    found = _of_request(api, wanted)
+    found = _of_request(wanted)
     if not found:
         return
     with api.store.read() as session:
@@ -101,15 +101,14 @@ def _below(wanted: Any) -> Iterator[Wire]:
             yield from _below(each)
 
 
-def _of_request(api: Api, wanted: Wire) -> list[References]:
-    """The references in a request. Raises 501 where the data plane has no use for them, before any of them is read."""
+def _of_request(wanted: Wire) -> list[References]:
+    """The references in a request."""
     found = []
     for each in _below(wanted):
-        kind, columns = ("listener", LISTENER) if isinstance(each, ListenerInGraph) else ("pool", POOL)
+        columns = LISTENER if isinstance(each, ListenerInGraph) else POOL
         names = (*columns.certificates, columns.authority, columns.revocations)
         values = {name: value for name in names if (value := getattr(each, name))}
         if values:
-            supported.check(api.conf, kind, values)
             found.append(
                 References(_refs(columns, values), values.get(columns.authority), values.get(columns.revocations))
             )
@@ -144,6 +143,8 @@ def _read(failures: dict[str, str], ref: str | None, read: Callable[[str, str], 
 
 
 def _verify(issuers: Any, revoked: Any, wanted: References) -> None:
+    from lictor.drivers.secrets import x509  # As the drivers load it: not before anybody asks for TLS.
+
     try:
         x509.check_issuer(issuers, revoked)
     except SecretError:

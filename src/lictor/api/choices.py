@@ -8,11 +8,10 @@ from sqlalchemy.orm import Session
 
 from lictor.api import errors, supported
 from lictor.api.providers import resolve
-from lictor.api.requests import LoadBalancerPost
+from lictor.api.requests.loadbalancers import LoadBalancerPost
 from lictor.api.resource import Api
-from lictor.api.views import AVAILABILITY_ZONES, FLAVORS
+from lictor.api.views import AVAILABILITY_ZONE_PROFILES, AVAILABILITY_ZONES, FLAVOR_PROFILES, FLAVORS, View
 from lictor.drivers.providers.base import Provider
-from lictor.model import AvailabilityZone, AvailabilityZoneProfile, Flavor, FlavorProfile
 from lictor.model.offers import availability_zone_data, flavor_data
 from lictor.model.statuses import Topology
 
@@ -47,8 +46,8 @@ class Choice:
 def choose(api: Api, wanted: LoadBalancerPost) -> Choice:
     """What the request names, and for the rest what the operator configured. Raises 400 and 501."""
     with api.store.read() as session:
-        of_flavor = _flavor_provider(session, wanted.flavor_id)
-        of_zone = _zone_provider(session, wanted.availability_zone)
+        of_flavor = _provider_of(session, FLAVORS, FLAVOR_PROFILES, wanted.flavor_id)
+        of_zone = _provider_of(session, AVAILABILITY_ZONES, AVAILABILITY_ZONE_PROFILES, wanted.availability_zone)
         flavor = flavor_data(session, wanted.flavor_id)
         zone = availability_zone_data(session, wanted.availability_zone)
     provider = resolve(api.conf, wanted.provider or of_flavor)
@@ -70,26 +69,17 @@ def choose(api: Api, wanted: LoadBalancerPost) -> Choice:
     )
 
 
-def _flavor_provider(session: Session, flavor_id: str | None) -> str | None:
-    if flavor_id is None:
+def _provider_of(session: Session, offers: View, profiles: View, key: str | None) -> str | None:
+    """The provider that a flavor or availability zone belongs to. Raises 400 unless it may be chosen."""
+    if key is None:
         return None
-    flavor = session.get(Flavor, flavor_id)
-    if flavor is None:
-        raise errors.invalid_subresource(FLAVORS.title, flavor_id)
-    if not flavor.enabled:
-        raise errors.disabled_option("flavor", flavor_id)
-    return session.get_one(FlavorProfile, flavor.flavor_profile_id).provider_name
-
-
-def _zone_provider(session: Session, name: str | None) -> str | None:
-    if name is None:
-        return None
-    zone = session.get(AvailabilityZone, name)
-    if zone is None:
-        raise errors.invalid_subresource(AVAILABILITY_ZONES.title, name)
-    if not zone.enabled:
-        raise errors.disabled_option("availability_zone", name)
-    return session.get_one(AvailabilityZoneProfile, zone.availability_zone_profile_id).provider_name
+    offer = session.get(offers.model, key)
+    if offer is None:
+        raise errors.invalid_subresource(offers.title, key)
+    if not offer.enabled:
+        raise errors.disabled_option(offers.model.__tablename__, key)
+    name: str = session.get_one(profiles.model, getattr(offer, f"{profiles.model.__tablename__}_id")).provider_name
+    return name
 
 
 def _check_provider(api: Api, provider: Provider, title: str, key: str | None, name: str | None) -> None:

@@ -179,10 +179,12 @@ def _raise_database(req: falcon.Request, _resp: Any, error: Exception, _params: 
         raise bad_request("A value of the request cannot be stored in the database.")
     if isinstance(error, ProgrammingError):
         raise _internal(req, error)
-    if isinstance(error, DBAPIError) and (error.statement or "").startswith("UPDATE quota"):
+    if isinstance(error, DBAPIError) and (error.statement or "").startswith(("UPDATE quota", "INSERT INTO quota")):
         raise unavailable("Project busy. Unable to lock the project. Please try again.")
     LOG.error("%s met a database that does not work: %s", req.context.request_id, error)
-    raise unavailable(f"The database {_trouble(error)}. Nothing was changed. Please try again later.")
+    # Who loses the database while it commits cannot know whether it did.
+    doubt = "" if req.method == "GET" else " It is not certain that nothing was changed."
+    raise unavailable(f"The database {_trouble(error)}.{doubt} Please try again later.")
 
 
 _TROUBLES = {

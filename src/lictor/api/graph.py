@@ -1,13 +1,13 @@
 """A load balancer created with all that is below it in one call, and shown that way (reference, 1.6)."""
 
-from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from lictor.api import listeners, nested
-from lictor.api.requests import LoadBalancerPost, MemberInGraph, PoolInGraph
+from lictor.api.requests.loadbalancers import LoadBalancerPost
+from lictor.api.requests.members import MemberInGraph
+from lictor.api.requests.pools import PoolInGraph
 from lictor.api.resource import Change
-from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS, Document, View
-from lictor.model import HealthMonitor, L7Policy, L7Rule, Listener, Member, Pool
+from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS, Document
 
 
 def all_members(wanted: LoadBalancerPost) -> list[MemberInGraph]:
@@ -29,10 +29,8 @@ def _definitions(wanted: LoadBalancerPost) -> list[PoolInGraph]:
 def show(session: Session, load_balancer_id: str) -> Document:
     """The full form: objects in place of their ids, without references upwards."""
     document = LOAD_BALANCERS.show(session, load_balancer_id)
-    of_listeners = LISTENERS.query().where(Listener.load_balancer_id == load_balancer_id)
-    of_pools = POOLS.query().where(Pool.load_balancer_id == load_balancer_id)
-    document["listeners"] = LISTENERS.render(session, of_listeners.order_by(Listener.created_at, Listener.id))
-    document["pools"] = POOLS.render(session, of_pools.order_by(Pool.created_at, Pool.id))
+    document["listeners"] = LISTENERS.below(session, load_balancer_id) if document["listeners"] else []
+    document["pools"] = POOLS.below(session, load_balancer_id) if document["pools"] else []
     for child in (*document["listeners"], *document["pools"]):
         del child["loadbalancers"]
     _fill_listeners(session, document["listeners"], load_balancer_id)
@@ -43,8 +41,8 @@ def show(session: Session, load_balancer_id: str) -> Document:
 def _fill_listeners(session: Session, shown: list[Document], load_balancer_id: str) -> None:
     if not any(listener["l7policies"] for listener in shown):
         return
-    rules = _by_id(session, L7RULES, L7Rule.load_balancer_id == load_balancer_id)
-    policies = _by_id(session, L7POLICIES, L7Policy.load_balancer_id == load_balancer_id)
+    rules = _by_id(L7RULES.below(session, load_balancer_id))
+    policies = _by_id(L7POLICIES.below(session, load_balancer_id))
     for policy in policies.values():
         policy["rules"] = [rules[reference["id"]] for reference in policy["rules"]]
     for listener in shown:
@@ -52,13 +50,14 @@ def _fill_listeners(session: Session, shown: list[Document], load_balancer_id: s
 
 
 def _fill_pools(session: Session, shown: list[Document], load_balancer_id: str) -> None:
-    members = _by_id(session, MEMBERS, Member.load_balancer_id == load_balancer_id)
-    monitors = _by_id(session, MONITORS, HealthMonitor.load_balancer_id == load_balancer_id)
+    monitored = any("healthmonitor_id" in pool for pool in shown)
+    members = _by_id(MEMBERS.below(session, load_balancer_id)) if any(pool["members"] for pool in shown) else {}
+    monitors = _by_id(MONITORS.below(session, load_balancer_id)) if monitored else {}
     for pool in shown:
         pool["members"] = [members[reference["id"]] for reference in pool["members"]]
         if monitor_id := pool.pop("healthmonitor_id", None):
             pool["healthmonitor"] = {name: value for name, value in monitors[monitor_id].items() if name != "pools"}
 
 
-def _by_id(session: Session, view: View, condition: ColumnElement[bool]) -> dict[str, Document]:
-    return {document["id"]: document for document in view.render(session, view.query().where(condition))}
+def _by_id(documents: list[Document]) -> dict[str, Document]:
+    return {document["id"]: document for document in documents}

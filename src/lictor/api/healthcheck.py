@@ -1,12 +1,11 @@
-"""``/healthcheck``: whether this API works, for load balancers and monitors in front of it (reference, 1.1).
+"""What ``/healthcheck`` looks at, and how it says so: oslo.middleware's check, with its options and its three forms.
 
-The check is oslo.middleware's, with its options (``[healthcheck]``) and its three forms; what it looks at by default is
-the database.
+What it looks at by default is the database.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-import falcon
 import webob
 from oslo_config import cfg
 from oslo_middleware import healthcheck
@@ -15,10 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from lictor import config
-from lictor.api.resource import Api
 from lictor.model.store import Store
 
 BACKEND = "octavia_db_check"
+
+DEFAULTS: dict[str, object] = {"backends": [BACKEND]}
 
 
 class DatabaseCheck(pluginbase.HealthcheckBaseExtension):
@@ -38,25 +38,10 @@ class DatabaseCheck(pluginbase.HealthcheckBaseExtension):
         return pluginbase.HealthcheckResult(True, reason="OK")
 
 
-class Healthcheck:
-    """``/healthcheck``, if ``[api_settings] healthcheck_enabled``."""
-
-    def __init__(self, api: Api) -> None:
-        self._check = _check(api.conf) if api.conf.api_settings.healthcheck_enabled else None
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Whether this API works, as text, HTML or JSON."""
-        answer = self._check.process_request(webob.Request(req.env)) if self._check else None
-        if answer is None:  # switched off, or not for whoever asks: [healthcheck] allowed_source_ranges
-            raise falcon.HTTPNotFound()
-        resp.status = answer.status
-        resp.content_type = answer.headers.get("Content-Type")
-        resp.data = answer.body
-
-    on_head = on_get
-
-
-def _check(conf: cfg.ConfigOpts) -> healthcheck.Healthcheck:
+def check(conf: cfg.ConfigOpts) -> Callable[[dict[str, Any]], webob.Response | None]:
+    """Answers a request by its WSGI environment; None if it is not for whoever asks: ``allowed_source_ranges``."""
     conf.register_opts(opts.HEALTHCHECK_OPTS, group="healthcheck")
-    conf.set_default("backends", [BACKEND], group="healthcheck")
-    return healthcheck.Healthcheck(None, conf)
+    for name, value in DEFAULTS.items():
+        conf.set_default(name, value, group="healthcheck")
+    made = healthcheck.Healthcheck(None, conf)
+    return lambda environment: made.process_request(webob.Request(environment))

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from lictor.api import errors, supported
 from lictor.api.auth.context import context_of
 from lictor.api.fields import changes
-from lictor.api.requests import MonitorInGraph, MonitorPost, MonitorPut
+from lictor.api.item import Item
+from lictor.api.requests.healthmonitors import MonitorInGraph, MonitorPost, MonitorPut
 from lictor.api.resource import Change, Reader, begin_at, rule
 from lictor.api.views import MONITORS, POOLS, Document
 from lictor.model import HealthMonitor, Pool
@@ -100,7 +101,7 @@ class MonitorCollection(Reader):
         self.respond(resp, self.api.write(work), falcon.HTTP_201)
 
 
-class MonitorItem(Reader):
+class MonitorItem(Item):
     """``/healthmonitors/{monitor_id}``."""
 
     view = MONITORS
@@ -111,34 +112,24 @@ class MonitorItem(Reader):
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, monitor_id: str) -> None:
         """Change."""
-        monitor_id, context = MONITORS.identify(monitor_id), context_of(req)
+        monitor_id = MONITORS.identify(monitor_id)
         values = changes(self.api.parse(req, "health_monitor_", "healthmonitor", MonitorPut), MonitorPost, {})
 
-        def work(session: Session) -> Document:
-            change, monitor = begin_at(
-                self.api, session, context, rule(MONITORS, "put"), MONITORS, HealthMonitor, monitor_id
-            )
+        def work(change: Change, monitor: HealthMonitor) -> None:
             after = {name: getattr(monitor, name) for name in _COLUMNS} | values
             _check_http(after)
             if "delay" in values:
                 _check_delay(change, after)
             change.update(monitor, {name: _with_defaults(after)[name] for name in values})
             change.touch_users(monitor.pool)
-            session.flush()
-            return MONITORS.show(session, monitor_id)
 
-        self.respond(resp, self.api.write(work))
+        self.alter(req, resp, monitor_id, work)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, monitor_id: str) -> None:
         """Delete."""
-        monitor_id, context = MONITORS.identify(monitor_id), context_of(req)
+        self.remove(req, resp, MONITORS.identify(monitor_id), _delete)
 
-        def work(session: Session) -> None:
-            change, monitor = begin_at(
-                self.api, session, context, rule(MONITORS, "delete"), MONITORS, HealthMonitor, monitor_id
-            )
-            mark_deleted(change.load_balancer, monitor)
-            change.touch_users(monitor.pool)
 
-        self.api.write(work)
-        resp.status = falcon.HTTP_204
+def _delete(change: Change, monitor: HealthMonitor) -> None:
+    mark_deleted(change.load_balancer, monitor)
+    change.touch_users(monitor.pool)

@@ -7,15 +7,17 @@ import falcon
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lictor.api import certificates, errors, l7rules, members, nested, pools, supported
+from lictor.api import certificates, errors, expressions, l7rules, members, nested, pools, supported
 from lictor.api.auth.context import context_of
 from lictor.api.fields import changes
-from lictor.api.requests import L7PolicyInGraph, L7PolicyPost, L7PolicyPut
+from lictor.api.item import Item
+from lictor.api.requests.l7 import L7PolicyInGraph, L7PolicyPost, L7PolicyPut
 from lictor.api.resource import Change, Reader, begin_at, rule
 from lictor.api.views import L7POLICIES, LISTENERS, POOLS, Document
 from lictor.model import L7Policy, Listener, Pool
 from lictor.model.changes import mark_deleted, mark_updated
 from lictor.model.l7rules import Invalid, implied_action, place, redirection
+from lictor.model.rules import HTTP_LISTENERS
 from lictor.model.statuses import Provisioning
 
 _COLUMNS = ("name", "description", "admin_state_up")
@@ -39,10 +41,14 @@ def create(
 
 
 def _new(change: Change, listener: Listener, wanted: L7PolicyInGraph, named: nested.Pools) -> L7Policy:
-    supported.check(change.api.conf, "l7policy", {"action": wanted.action})
     change.check_project(wanted.project_id)
     if listener.protocol == "PROMETHEUS":
         raise errors.no_children(listener.protocol)
+    if listener.protocol not in HTTP_LISTENERS and supported.data_plane(change.api.conf):
+        raise errors.not_implemented(
+            f"Provider 'amphora' does not support L7 policies on listeners of protocol {listener.protocol}, "
+            f"only on those of {' and '.join(sorted(HTTP_LISTENERS))}."
+        )
     pool = _pool(change, listener, wanted, named)
     asked = {name: getattr(wanted, name) for name in _REDIRECTION} | {"redirect_pool_id": pool.id if pool else None}
     values = {name: getattr(wanted, name) for name in _COLUMNS} | _redirection(wanted.action, asked)
@@ -102,6 +108,7 @@ class PolicyCollection(Reader):
         wanted = self.api.parse(req, "l7policy_", "l7policy", L7PolicyPost)
         definitions = nested.in_policy(wanted)
         members.check_outside(self.api, nested.members_of(definitions))
+        expressions.check_rules(wanted.rules)
         action = rule(L7POLICIES, "post")
         certificates.check_new_below(self.api, context, action, self._load_balancer_of(wanted), wanted)
 
@@ -121,7 +128,7 @@ class PolicyCollection(Reader):
             return session.scalar(select(Listener.load_balancer_id).where(Listener.id == wanted.listener_id))
 
 
-class PolicyItem(Reader):
+class PolicyItem(Item):
     """``/l7policies/{l7policy_id}``."""
 
     view = L7POLICIES
@@ -132,35 +139,24 @@ class PolicyItem(Reader):
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str) -> None:
         """Change; position null moves it to the end."""
-        l7policy_id, context = L7POLICIES.identify(l7policy_id), context_of(req)
+        l7policy_id = L7POLICIES.identify(l7policy_id)
         values = changes(self.api.parse(req, "l7policy_", "l7policy", L7PolicyPut), L7PolicyPost, {})
-        supported.check(self.api.conf, "l7policy", values)
 
-        def work(session: Session) -> Document:
-            change, policy = begin_at(
-                self.api, session, context, rule(L7POLICIES, "put"), L7POLICIES, L7Policy, l7policy_id
-            )
+        def work(change: Change, policy: L7Policy) -> None:
             _update(change, policy, dict(values))
             mark_updated(change.load_balancer, policy.listener)
-            session.flush()
-            return L7POLICIES.show(session, l7policy_id)
 
-        self.respond(resp, self.api.write(work))
+        self.alter(req, resp, l7policy_id, work)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str) -> None:
         """Delete, with its rules; the pool stays."""
-        l7policy_id, context = L7POLICIES.identify(l7policy_id), context_of(req)
+        self.remove(req, resp, L7POLICIES.identify(l7policy_id), _delete)
 
-        def work(session: Session) -> None:
-            change, policy = begin_at(
-                self.api, session, context, rule(L7POLICIES, "delete"), L7POLICIES, L7Policy, l7policy_id
-            )
-            mark_deleted(change.load_balancer, policy, *policy.rules)
-            mark_updated(change.load_balancer, policy.listener)
-            _number(_present(change, policy.listener_id))
 
-        self.api.write(work)
-        resp.status = falcon.HTTP_204
+def _delete(change: Change, policy: L7Policy) -> None:
+    mark_deleted(change.load_balancer, policy, *policy.rules)
+    mark_updated(change.load_balancer, policy.listener)
+    _number(_present(change, policy.listener_id))
 
 
 def _update(change: Change, policy: L7Policy, values: dict[str, Any]) -> None:

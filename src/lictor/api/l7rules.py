@@ -1,16 +1,17 @@
 """L7 rules: ``/l7policies/{l7policy}/rules`` (reference, 1.11)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import falcon
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lictor.api import errors
+from lictor.api import errors, expressions
 from lictor.api.auth.context import context_of
 from lictor.api.fields import changes
-from lictor.api.requests import L7RuleInGraph, L7RulePost, L7RulePut
+from lictor.api.item import Item
+from lictor.api.requests.l7 import L7RuleInGraph, L7RulePost, L7RulePut
 from lictor.api.resource import Change, Reader, begin_at, rule
 from lictor.api.views import L7POLICIES, L7RULES, Document
 from lictor.model import L7Policy, L7Rule
@@ -71,16 +72,15 @@ class RuleCollection(Reader):
     def on_get(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str) -> None:
         """List."""
         l7policy_id = L7POLICIES.identify(l7policy_id)
-        with self.api.store.read() as session:
-            project_id = session.scalar(select(L7Policy.project_id).where(L7Policy.id == l7policy_id))
-        if project_id is None:
-            raise L7POLICIES.not_found(l7policy_id)
+        with self.api.store.look() as connection:
+            project_id = L7POLICIES.project(connection, l7policy_id)
         self.list(req, resp, L7Rule.l7policy_id == l7policy_id, project_id=project_id)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str) -> None:
         """Create."""
         l7policy_id, context = L7POLICIES.identify(l7policy_id), context_of(req)
         wanted = self.api.parse(req, "rule_", "rule", L7RulePost)
+        expressions.check_rules([wanted])
 
         def work(session: Session) -> Document:
             change, policy = begin_at(
@@ -94,46 +94,42 @@ class RuleCollection(Reader):
         self.respond(resp, self.api.write(work), falcon.HTTP_201)
 
 
-class RuleItem(Reader):
+class RuleItem(Item):
     """``/l7policies/{l7policy_id}/rules/{rule_id}``."""
 
     view = L7RULES
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str, rule_id: str) -> None:
         """Show."""
-        self._check_path(l7policy_id, rule_id)
+        self.identify_below(L7Rule.l7policy_id, L7POLICIES, l7policy_id, rule_id)
         self.show(req, resp, rule_id)
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str, rule_id: str) -> None:
         """Change."""
-        rule_id, context = self._check_path(l7policy_id, rule_id), context_of(req)
+        rule_id = self.identify_below(L7Rule.l7policy_id, L7POLICIES, l7policy_id, rule_id)
         values = changes(self.api.parse(req, "l7rule_", "rule", L7RulePut), L7RulePost, {})
+        self._check_expression(rule_id, values)
 
-        def work(session: Session) -> Document:
-            change, changed = begin_at(self.api, session, context, rule(L7RULES, "put"), L7RULES, L7Rule, rule_id)
+        def work(change: Change, changed: L7Rule) -> None:
             change.update(changed, _update(changed, values))
             _touch(change, changed.l7policy)
-            session.flush()
-            return L7RULES.show(session, rule_id)
 
-        self.respond(resp, self.api.write(work))
+        self.alter(req, resp, rule_id, work)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, l7policy_id: str, rule_id: str) -> None:
         """Delete."""
-        rule_id, context = self._check_path(l7policy_id, rule_id), context_of(req)
+        self.remove(req, resp, self.identify_below(L7Rule.l7policy_id, L7POLICIES, l7policy_id, rule_id), _delete)
 
-        def work(session: Session) -> None:
-            change, gone = begin_at(self.api, session, context, rule(L7RULES, "delete"), L7RULES, L7Rule, rule_id)
-            mark_deleted(change.load_balancer, gone)
-            _touch(change, gone.l7policy)
-
-        self.api.write(work)
-        resp.status = falcon.HTTP_204
-
-    def _check_path(self, l7policy_id: str, rule_id: str) -> str:
-        l7policy_id, rule_id = L7POLICIES.identify(l7policy_id), L7RULES.identify(rule_id)
-        found = select(func.count()).where(L7Rule.id == rule_id, L7Rule.l7policy_id == l7policy_id)
+    def _check_expression(self, rule_id: str, values: Mapping[str, Any]) -> None:
+        if not {"value", "compare_type"} & values.keys():
+            return
         with self.api.store.read() as session:
-            if not session.scalar(found):
-                raise L7RULES.not_found(rule_id)
-        return rule_id
+            row = session.execute(select(L7Rule.value, L7Rule.compare_type).where(L7Rule.id == rule_id)).first()
+        after = (row._asdict() if row else {}) | dict(values)
+        if after.get("compare_type") == "REGEX":
+            expressions.check([str(after.get("value", ""))])
+
+
+def _delete(change: Change, gone: L7Rule) -> None:
+    mark_deleted(change.load_balancer, gone)
+    _touch(change, gone.l7policy)

@@ -10,7 +10,7 @@ from typing import Any
 from oslo_config import cfg
 
 from lictor.api import errors, tls
-from lictor.api.requests import ListenerInGraph
+from lictor.api.requests.listeners import ListenerInGraph
 from lictor.api.resource import Change
 from lictor.model import rules
 
@@ -42,6 +42,7 @@ def check(change: Change, protocol: str, named: dict[str, Any], before: Mapping[
         _allow_tls(change.api.conf, protocol, before)
         defaults = tls.defaults(change.api.conf, "listener")
         named.update({name: default for name, default in defaults.items() if after.get(name) is None})
+        tls.check_spoken(change.api.conf, {**before, **named})
 
 
 def _allow_tls(conf: cfg.ConfigOpts, protocol: str, before: Mapping[str, Any]) -> None:

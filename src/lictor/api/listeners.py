@@ -6,11 +6,12 @@ import falcon
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lictor.api import certificates, errors, l7policies, listenerchecks, members, nested, pools, supported
+from lictor.api import certificates, errors, expressions, l7policies, listenerchecks, members, nested, pools, supported
 from lictor.api.auth.context import authorize, context_of
 from lictor.api.fields import changes
-from lictor.api.requests import ListenerInGraph, ListenerPost, ListenerPut
-from lictor.api.resource import Api, Change, Reader, answer, begin, begin_at, rule
+from lictor.api.item import Item
+from lictor.api.requests.listeners import ListenerInGraph, ListenerPost, ListenerPut
+from lictor.api.resource import Api, Change, Reader, answer, begin, rule
 from lictor.api.views import LISTENERS, POOLS, Document
 from lictor.model import Listener, ListenerStatistics, Pool
 from lictor.model.changes import mark_deleted
@@ -41,7 +42,7 @@ def columns(listener: Listener) -> dict[str, Any]:
 def create(change: Change, wanted: ListenerInGraph, named: nested.Pools) -> Listener:
     """Add a listener with its L7 policies to a load balancer. Raises 400, 404, 409 and 501."""
     values = {name: value for name in _COLUMNS if (value := getattr(wanted, name)) is not None}
-    supported.check(change.api.conf, "listener", values | {"l7policies": wanted.l7policies})
+    supported.check(change.api.conf, "listener", values)
     change.check_project(wanted.project_id)
     listenerchecks.check_switches(change.api.conf, wanted)
     values = timeouts(change.api) | values
@@ -100,6 +101,7 @@ class ListenerCollection(Reader):
         wanted = self.api.parse(req, "listener_", "listener", ListenerPost)
         definitions = nested.in_listener(wanted)
         members.check_outside(self.api, nested.members_of(definitions))
+        expressions.check_rules(expressions.in_listeners([wanted]))
         action = rule(LISTENERS, "post")
         certificates.check_new_below(self.api, context, action, wanted.loadbalancer_id, wanted)
 
@@ -112,7 +114,7 @@ class ListenerCollection(Reader):
         self.respond(resp, self.api.write(work), falcon.HTTP_201)
 
 
-class ListenerItem(Reader):
+class ListenerItem(Item):
     """``/listeners/{listener_id}``."""
 
     view = LISTENERS
@@ -131,31 +133,19 @@ class ListenerItem(Reader):
             self.api, context, action, certificates.LISTENER, Listener, listener_id, values
         )
 
-        def work(session: Session) -> Document:
-            change, listener = begin_at(self.api, session, context, action, LISTENERS, Listener, listener_id)
+        def work(change: Change, listener: Listener) -> None:
             named = dict(values)
             listenerchecks.check(change, listener.protocol, named, columns(listener))
             if values.get("default_pool_id"):
                 pools.check_fit(listener, change.find(POOLS, Pool, values["default_pool_id"]))
             change.update(listener, named)
             confirm(listener)
-            session.flush()
-            return LISTENERS.show(session, listener_id)
 
-        self.respond(resp, self.api.write(work))
+        self.alter(req, resp, listener_id, work)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, listener_id: str) -> None:
         """Delete; the pools stay."""
-        listener_id, context = LISTENERS.identify(listener_id), context_of(req)
-
-        def work(session: Session) -> None:
-            change, listener = begin_at(
-                self.api, session, context, rule(LISTENERS, "delete"), LISTENERS, Listener, listener_id
-            )
-            delete(change, listener)
-
-        self.api.write(work)
-        resp.status = falcon.HTTP_204
+        self.remove(req, resp, LISTENERS.identify(listener_id), delete)
 
 
 def delete(change: Change, listener: Listener) -> None:
@@ -174,6 +164,6 @@ class ListenerStats(Reader):
         """What the listener carried so far."""
         listener_id = LISTENERS.identify(listener_id)
         with self.api.store.read() as session:
-            project_id = LISTENERS.show(session, listener_id)["project_id"]
+            project_id = LISTENERS.project(session, listener_id)
             authorize(context_of(req), rule(LISTENERS, "get_stats"), project_id)
             answer(resp, {"stats": statistics(session, ListenerStatistics.listener_id, listener_id)})

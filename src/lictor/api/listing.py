@@ -7,13 +7,13 @@ from typing import Any
 
 import falcon
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute
 
 from lictor.api import errors
 from lictor.api.auth.context import Context, authorize, sees_all
 from lictor.api.fields import boolean
 from lictor.api.links import page_links
-from lictor.api.views import Document, View
+from lictor.api.views import Database, Document, View
 from lictor.model import Tag
 
 _PAGING = frozenset({"limit", "marker", "page_reverse", "sort", "sort_key", "sort_dir", "fields"})
@@ -77,16 +77,16 @@ def fields_of(req: falcon.Request, options: Any) -> list[str]:
     return (req.get_param_as_list("fields") or []) if options.allow_field_selection else []
 
 
-def fetch(req: falcon.Request, session: Session, view: View, page: Page, base: str) -> Document:
+def fetch(req: falcon.Request, database: Database, view: View, page: Page, base: str) -> Document:
     """The answer: the documents of the page, and links to its neighbours."""
     query = view.query().where(*page.visible, *page.conditions)
     if page.marker is not None:
-        query = query.where(_beyond(session, view, page))
+        query = query.where(_beyond(database, view, page))
     for key in page.keys:
         for expression in key.expressions():
             query = query.order_by(expression.desc() if key.descending != page.reverse else expression.asc())
     # One more than asked for tells whether there is a further page.
-    documents = view.render(session, query.limit(None if page.limit is None else page.limit + 1))
+    documents = view.render(database, query.limit(None if page.limit is None else page.limit + 1))
     more = page.limit is not None and len(documents) > page.limit
     documents = documents[: page.limit]
     if page.reverse:
@@ -260,12 +260,12 @@ def _whole(text: str) -> int | None:
     return min(number, 2**31) if number >= 1 else None
 
 
-def _beyond(session: Session, view: View, page: Page) -> ColumnElement[bool]:
+def _beyond(database: Database, view: View, page: Page) -> ColumnElement[bool]:
     """The rows on the far side of the marker: after it in the first column, or equal there and after it in the next."""
     columns = [key.column for key in page.keys]
     name: ColumnElement[Any] = view.columns[view.key].expression
     at_marker = select(*columns).where(name == _typed(name, str(page.marker)), *page.visible)
-    row = session.execute(at_marker).one_or_none() if _stored(page) else None
+    row = database.execute(at_marker).one_or_none() if _stored(page) else None
     if row is None:
         raise errors.bad_request(f"Supplied pagination marker {page.marker} is not valid.")
     alternatives: list[ColumnElement[bool]] = []

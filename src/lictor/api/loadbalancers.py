@@ -1,6 +1,7 @@
 """Load balancers: ``/loadbalancers`` (reference, 1.6)."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import falcon
@@ -8,24 +9,24 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from lictor.api import certificates, errors, graph, limits, members, supported, vips
+from lictor.api import certificates, errors, expressions, graph, limits, members, status, supported, vips
 from lictor.api.auth.context import Context, authorize, context_of, may_use, owner
 from lictor.api.choices import Choice, choose
 from lictor.api.fields import boolean, changes, given
-from lictor.api.requests import LoadBalancerPost, LoadBalancerPut
+from lictor.api.requests.loadbalancers import LoadBalancerPost, LoadBalancerPut
 from lictor.api.resource import Api, Change, Reader, answer, begin_itself, rule
-from lictor.api.status import tree
 from lictor.api.views import LOAD_BALANCERS, Document
 from lictor.model import (
     CHILDREN,
-    AdditionalVip,
     Amphora,
     Child,
+    GivenPort,
     Listener,
     ListenerStatistics,
     LoadBalancer,
     Pool,
     new_id,
+    trail,
 )
 from lictor.model.amphora import new_amphora
 from lictor.model.changes import EXPENDABLE
@@ -56,6 +57,7 @@ class LoadBalancerCollection(Reader):
         supported.check(self.api.conf, "loadbalancer", given(wanted))
         choice = choose(self.api, wanted)
         members.check_outside(self.api, graph.all_members(wanted))
+        expressions.check_rules(expressions.in_listeners(wanted.listeners))
         certificates.check_new(self.api, project_id, wanted)
         self.respond(resp, _create(self.api, context, wanted, project_id, choice), falcon.HTTP_201)
 
@@ -70,7 +72,8 @@ def _create(api: Api, context: Context, wanted: LoadBalancerPost, project_id: st
     )
 
     def work(session: Session) -> Document:
-        _check_ports_free(session, vip)
+        given_ports = [GivenPort(port_id=port_id, load_balancer_id=load_balancer_id) for port_id in vip.given()]
+        _check_free(session, given_ports)
         load_balancer = LoadBalancer(
             id=load_balancer_id,
             project_id=project_id,
@@ -83,8 +86,9 @@ def _create(api: Api, context: Context, wanted: LoadBalancerPost, project_id: st
         )
         session.add(load_balancer)
         session.flush()
+        trail.meet(load_balancer_id)
         limits.grow(session, project_id, LoadBalancer)
-        session.add_all(_amphorae(session, load_balancer, vip))
+        session.add_all([*given_ports, *_amphorae(session, load_balancer, vip)])
         if wanted.tags:
             replace_tags(session, load_balancer_id, load_balancer_id, wanted.tags)
         graph.create(Change(api, session, load_balancer, load_balancer_is_new=True), wanted)
@@ -108,13 +112,12 @@ def _amphorae(session: Session, load_balancer: LoadBalancer, vip: vips.Vip) -> l
     ]
 
 
-def _check_ports_free(session: Session, vip: vips.Vip) -> None:
-    for port_id in vip.given():
-        main = select(LoadBalancer.id).where(LoadBalancer.vip_port_id == port_id)
-        more = select(AdditionalVip.load_balancer_id).where(AdditionalVip.port_id == port_id)
-        used = session.scalar(main.union_all(more))
-        if used is not None:
-            raise errors.conflict(f"Port {port_id} is the VIP of load balancer {used} already.")
+def _check_free(session: Session, ports: list[GivenPort]) -> None:
+    # Who comes at the same moment as another is refused by the primary key.
+    for port in ports:
+        taken = session.get(GivenPort, port.port_id)
+        if taken is not None:
+            raise errors.conflict(f"Port {port.port_id} is the VIP of load balancer {taken.load_balancer_id} already.")
 
 
 def _is_absent(api: Api, load_balancer_id: str) -> bool:
@@ -140,13 +143,11 @@ class LoadBalancerItem(Reader):
         load_balancer_id, context = LOAD_BALANCERS.identify(load_balancer_id), context_of(req)
         wanted = self.api.parse(req, "load_balancer", "loadbalancer", LoadBalancerPut)
         values = changes(wanted, LoadBalancerPost, {})
-        sees = functools.partial(may_use, context)
-        vips.check_extras(self.api.networking, values.get("vip_qos_policy_id"), values.get("vip_sg_ids"), sees)
+        self._check_extras(context, load_balancer_id, values)
 
         def work(session: Session) -> Document:
             change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
             if "vip_sg_ids" in values:
-                authorize(context, rule(LOAD_BALANCERS, "put:vip_sg_ids"), change.load_balancer.project_id)
                 _check_no_cidrs(session, change.load_balancer, values["vip_sg_ids"])
             for name, value in values.items():
                 if name != "tags":
@@ -157,6 +158,20 @@ class LoadBalancerItem(Reader):
             return LOAD_BALANCERS.show(session, load_balancer_id)
 
         self.respond(resp, self.api.write(work))
+
+    def _check_extras(self, context: Context, load_balancer_id: str, values: Mapping[str, Any]) -> None:
+        """Look up policies and groups for those who may write. Before the transaction, as the network may be slow."""
+        if {"vip_qos_policy_id", "vip_sg_ids"}.isdisjoint(values):
+            return
+        with self.api.store.look() as connection:
+            owners = select(LoadBalancer.project_id).where(LoadBalancer.id == load_balancer_id)
+            project_id = connection.scalar(owners)
+        if project_id is None:
+            raise LOAD_BALANCERS.not_found(load_balancer_id)
+        for action in ("put", "put:vip_sg_ids") if "vip_sg_ids" in values else ("put",):
+            authorize(context, rule(LOAD_BALANCERS, action), project_id)
+        sees = functools.partial(may_use, context)
+        vips.check_extras(self.api.networking, values.get("vip_qos_policy_id"), values.get("vip_sg_ids"), sees)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
         """Delete; with ``cascade`` all that is below as well."""
@@ -206,7 +221,7 @@ class LoadBalancerStats(Reader):
         """What all listeners carried so far."""
         load_balancer_id = LOAD_BALANCERS.identify(load_balancer_id)
         with self.api.store.read() as session:
-            project_id = LOAD_BALANCERS.show(session, load_balancer_id)["project_id"]
+            project_id = LOAD_BALANCERS.project(session, load_balancer_id)
             authorize(context_of(req), rule(LOAD_BALANCERS, "get_stats"), project_id)
             answer(resp, {"stats": statistics(session, ListenerStatistics.load_balancer_id, load_balancer_id)})
 
@@ -219,9 +234,7 @@ class LoadBalancerStatus(Reader):
     def on_get(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
         """The statuses of the whole tree."""
         load_balancer_id = LOAD_BALANCERS.identify(load_balancer_id)
-        with self.api.store.read() as session:
-            load_balancer = session.get(LoadBalancer, load_balancer_id)
-            if load_balancer is None:
-                raise LOAD_BALANCERS.not_found(load_balancer_id)
-            authorize(context_of(req), rule(LOAD_BALANCERS, "get_status"), load_balancer.project_id)
-            answer(resp, {"statuses": {"loadbalancer": tree(session, load_balancer)}})
+        with self.api.store.look() as connection:
+            project_id, tree = status.read(connection, load_balancer_id)
+        authorize(context_of(req), rule(LOAD_BALANCERS, "get_status"), project_id)
+        answer(resp, {"statuses": {"loadbalancer": tree}})

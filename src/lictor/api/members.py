@@ -1,25 +1,28 @@
 """Members: ``/pools/{pool}/members`` (reference, 1.9)."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import falcon
 from msgspec import UNSET
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lictor.api import body, errors, limits
+from lictor.api import body, errors, limits, supported
 from lictor.api.auth.context import authorize, context_of
 from lictor.api.fields import boolean, changes
+from lictor.api.item import Item
 from lictor.api.kinds import parse_address
-from lictor.api.requests import MemberInBatch, MemberInGraph, MemberPost, MemberPut
+from lictor.api.requests.members import MemberInBatch, MemberInGraph, MemberPost, MemberPut
 from lictor.api.resource import Api, Change, Reader, begin_at, rule
 from lictor.api.views import MEMBERS, POOLS, Document
 from lictor.model import Member, Pool
 from lictor.model.changes import mark_deleted
 from lictor.model.offers import flavor_data
 from lictor.model.queries import forget, tags_of
+from lictor.model.rules import member_fits_vips
 from lictor.model.statuses import Operating, Provisioning
 
 _COLUMNS = (
@@ -34,10 +37,10 @@ Key = tuple[str, int]
 
 def check_outside(api: Api, members: Iterable[Asked]) -> None:
     """Check what other services know of: before the transaction, as they may be slow. Raises 400 and 404."""
-    subnets = set()
+    subnets, reserved = set(), _reserved(api)
     for member in members:
-        check_reserved(api, "member address", member.address)
-        check_reserved(api, "member monitor_address", member.monitor_address)
+        _check_reserved(reserved, "member address", member.address)
+        _check_reserved(reserved, "member monitor_address", member.monitor_address)
         if member.subnet_id not in (None, UNSET):
             subnets.add(str(member.subnet_id))
     for subnet_id in sorted(subnets):
@@ -45,11 +48,13 @@ def check_outside(api: Api, members: Iterable[Asked]) -> None:
             raise errors.not_found("Subnet", subnet_id)
 
 
-def check_reserved(api: Api, option: str, address: str | None) -> None:
-    """Raises 400 for an address that no member may have, such as that of the cloud's metadata service."""
-    if address is not None and parse_address(address) in [
-        parse_address(each) for each in api.conf.networking.reserved_ips
-    ]:
+def _reserved(api: Api) -> set[str]:
+    """The addresses that no member may have, such as that of the cloud's metadata service."""
+    return {parse_address(each) for each in api.conf.networking.reserved_ips}
+
+
+def _check_reserved(reserved: set[str], option: str, address: str | None) -> None:
+    if address is not None and parse_address(address) in reserved:
         raise errors.invalid_option(address, option)
 
 
@@ -59,9 +64,10 @@ def create_all(change: Change, pool: Pool, wanted: Sequence[MemberInGraph]) -> N
     The pool's monitor makes no difference to their first operating status (reference, 3.3).
     """
     taken: set[Key] = set()
+    fits = _Fit.of(change, pool)
     for each in wanted:
         change.check_project(each.project_id)
-        _check_no_loop(change, each.address)
+        fits.check(each.address)
         if _key(each) in taken:
             raise _conflict(each)
         taken.add(_key(each))
@@ -71,7 +77,7 @@ def create_all(change: Change, pool: Pool, wanted: Sequence[MemberInGraph]) -> N
 def create(change: Change, pool: Pool, wanted: Asked, taken: dict[Key, Member]) -> Member:
     """Add a member to a pool, and to ``taken``, which holds those in its way. Raises 400 and 409."""
     change.check_project(wanted.project_id)
-    _check_no_loop(change, wanted.address)
+    _Fit.of(change, pool).check(wanted.address)
     _make_room(change, wanted, taken)
     member = Member(**_values(change, pool, wanted))
     if _is_monitored(pool):
@@ -105,10 +111,31 @@ def _in_the_way(session: Session, pool: Pool, wanted: MemberPost) -> dict[Key, M
     return {}
 
 
-def _check_no_loop(change: Change, address: str) -> None:
-    vips = [change.load_balancer.vip_address, *(vip.ip_address for vip in change.load_balancer.additional_vips)]
-    if parse_address(address) in vips:
-        raise errors.validation(f"Member address {address} is the VIP of its own load balancer, which would be a loop.")
+@dataclasses.dataclass(frozen=True)
+class _Fit:
+    """What an address of a member is checked against; it is the same for all members of a pool."""
+
+    protocol: str
+    vips: list[str]
+    carried: bool
+
+    @classmethod
+    def of(cls, change: Change, pool: Pool) -> "_Fit":
+        load_balancer = change.load_balancer
+        vips = [load_balancer.vip_address, *(vip.ip_address for vip in load_balancer.additional_vips)]
+        return cls(pool.protocol, [vip for vip in vips if vip], supported.data_plane(change.api.conf))
+
+    def check(self, address: str) -> None:
+        if parse_address(address) in self.vips:
+            raise errors.validation(
+                f"Member address {address} is the VIP of its own load balancer, which would be a loop."
+            )
+        if self.carried and not member_fits_vips(self.protocol, address, self.vips):
+            raise errors.validation(
+                f"Member address {address} is of another IP version than the load balancer's VIP, which "
+                f"{self.protocol} does not cross: use a member of the VIP's version, or an additional VIP of the "
+                "member's."
+            )
 
 
 def _make_room(change: Change, wanted: Asked, taken: dict[Key, Member]) -> None:
@@ -147,10 +174,8 @@ class MemberCollection(Reader):
     def on_get(self, req: falcon.Request, resp: falcon.Response, pool_id: str) -> None:
         """List."""
         pool_id = POOLS.identify(pool_id)
-        with self.api.store.read() as session:
-            project_id = session.scalar(select(Pool.project_id).where(Pool.id == pool_id))
-        if project_id is None:
-            raise POOLS.not_found(pool_id)
+        with self.api.store.look() as connection:
+            project_id = POOLS.project(connection, pool_id)
         self.list(req, resp, Member.pool_id == pool_id, project_id=project_id)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, pool_id: str) -> None:
@@ -235,47 +260,33 @@ def _refresh(change: Change, member: Member, wanted: MemberInBatch, old_tags: li
     return bool(values)
 
 
-class MemberItem(Reader):
+class MemberItem(Item):
     """``/pools/{pool_id}/members/{member_id}``."""
 
     view = MEMBERS
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, pool_id: str, member_id: str) -> None:
         """Show."""
-        self._check_path(pool_id, member_id)
+        self.identify_below(Member.pool_id, POOLS, pool_id, member_id)
         self.show(req, resp, member_id)
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, pool_id: str, member_id: str) -> None:
         """Change."""
-        member_id, context = self._check_path(pool_id, member_id), context_of(req)
+        member_id = self.identify_below(Member.pool_id, POOLS, pool_id, member_id)
         values = changes(self.api.parse(req, "member_", "member", MemberPut), MemberPost, {})
-        check_reserved(self.api, "member monitor_address", values.get("monitor_address"))
+        _check_reserved(_reserved(self.api), "member monitor_address", values.get("monitor_address"))
 
-        def work(session: Session) -> Document:
-            change, member = begin_at(self.api, session, context, rule(MEMBERS, "put"), MEMBERS, Member, member_id)
+        def work(change: Change, member: Member) -> None:
             change.update(member, dict(values))
             change.touch_users(member.pool)
-            session.flush()
-            return MEMBERS.show(session, member_id)
 
-        self.respond(resp, self.api.write(work))
+        self.alter(req, resp, member_id, work)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, pool_id: str, member_id: str) -> None:
         """Delete."""
-        member_id, context = self._check_path(pool_id, member_id), context_of(req)
+        self.remove(req, resp, self.identify_below(Member.pool_id, POOLS, pool_id, member_id), _delete)
 
-        def work(session: Session) -> None:
-            change, member = begin_at(self.api, session, context, rule(MEMBERS, "delete"), MEMBERS, Member, member_id)
-            mark_deleted(change.load_balancer, member)
-            change.touch_users(member.pool)
 
-        self.api.write(work)
-        resp.status = falcon.HTTP_204
-
-    def _check_path(self, pool_id: str, member_id: str) -> str:
-        pool_id, member_id = POOLS.identify(pool_id), MEMBERS.identify(member_id)
-        with self.api.store.read() as session:
-            found = session.scalar(select(func.count()).where(Member.id == member_id, Member.pool_id == pool_id))
-        if not found:
-            raise MEMBERS.not_found(member_id)
-        return member_id
+def _delete(change: Change, member: Member) -> None:
+    mark_deleted(change.load_balancer, member)
+    change.touch_users(member.pool)

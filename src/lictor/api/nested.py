@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 
 from lictor.api import errors, pools
-from lictor.api.requests import L7PolicyInGraph, ListenerInGraph, MemberInGraph, PoolInGraph
+from lictor.api.requests.l7 import L7PolicyInGraph
+from lictor.api.requests.listeners import ListenerInGraph
+from lictor.api.requests.members import MemberInGraph
+from lictor.api.requests.pools import PoolInGraph
 from lictor.api.resource import Change
 from lictor.model import Pool
 

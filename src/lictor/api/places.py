@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from lictor.api import errors
 from lictor.api.auth.context import Sees
-from lictor.api.requests import AdditionalVip, LoadBalancerPost
+from lictor.api.requests.loadbalancers import AdditionalVip, LoadBalancerPost
 from lictor.drivers.network.base import Networking, Port, Subnet
 
 SOURCES = ("vip_port_id", "vip_network_id", "vip_subnet_id")

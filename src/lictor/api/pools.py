@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from lictor.api import certificates, errors, healthmonitors, members, supported, tls
 from lictor.api.auth.context import context_of
 from lictor.api.fields import changes, given
-from lictor.api.requests import PoolInGraph, PoolPost, PoolPut, SessionPersistence
-from lictor.api.resource import Change, Reader, begin, begin_at, rule
+from lictor.api.item import Item
+from lictor.api.requests.pools import PoolInGraph, PoolPost, PoolPut, SessionPersistence
+from lictor.api.resource import Change, Reader, begin, rule
 from lictor.api.views import LISTENERS, POOLS, Document
 from lictor.model import L7Policy, Listener, Pool
 from lictor.model.changes import mark_deleted, mark_updated
@@ -50,6 +51,7 @@ def _check_tls(change: Change, protocol: str, named: dict[str, Any], before: dic
     if after["tls_enabled"]:
         defaults = tls.defaults(change.api.conf, "pool")
         named.update({name: default for name, default in defaults.items() if after[name] is None})
+        tls.check_spoken(change.api.conf, before | named)
 
 
 def check_fit(listener: Listener, pool: Pool) -> None:
@@ -146,7 +148,7 @@ def _load_balancer_of(session: Session, wanted: PoolPost) -> str:
     return parent
 
 
-class PoolItem(Reader):
+class PoolItem(Item):
     """``/pools/{pool_id}``."""
 
     view = POOLS
@@ -164,30 +166,20 @@ class PoolItem(Reader):
         action = rule(POOLS, "put")
         confirm = certificates.check_update(self.api, context, action, certificates.POOL, Pool, pool_id, values)
 
-        def work(session: Session) -> Document:
-            change, pool = begin_at(self.api, session, context, action, POOLS, Pool, pool_id)
+        def work(change: Change, pool: Pool) -> None:
             named = _columns(pool, values)
             _check_tls(change, pool.protocol, named, {name: getattr(pool, name) for name in _COLUMNS})
             change.update(pool, named)
             confirm(pool)
-            for listener in users(session, pool):
+            for listener in users(change.session, pool):
                 check_cookies(listener.protocol, pool)
             change.touch_users(pool)
-            session.flush()
-            return POOLS.show(session, pool_id)
 
-        self.respond(resp, self.api.write(work))
+        self.alter(req, resp, pool_id, work)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, pool_id: str) -> None:
         """Delete, with members and health monitor."""
-        pool_id, context = POOLS.identify(pool_id), context_of(req)
-
-        def work(session: Session) -> None:
-            change, pool = begin_at(self.api, session, context, rule(POOLS, "delete"), POOLS, Pool, pool_id)
-            delete(change, pool)
-
-        self.api.write(work)
-        resp.status = falcon.HTTP_204
+        self.remove(req, resp, POOLS.identify(pool_id), delete)
 
 
 def _columns(pool: Pool, values: dict[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,20 @@ from lictor.drivers.providers.base import InvalidData, NotSupported, Provider
 Validate = Callable[[Provider, Mapping[str, Any]], None]
 
 
-def check(
+def kind(field: str, validate: Validate, **particulars: Any) -> Kind:
+    """A kind of profile; ``field`` is the attribute with its data, ``particulars`` the rest of what a ``Kind`` says."""
+
+    def check(api: Api, session: Session, values: dict[str, Any], row: Any) -> None:
+        _check(api, session, made, field, validate, values, row)
+
+    made = Kind(check=check, **particulars)
+    return made
+
+
+def _check(
     api: Api, session: Session, kind: Kind, field: str, validate: Validate, values: dict[str, Any], row: Any
 ) -> None:
-    """Check a profile that is made or changed; ``field`` is the attribute with its data. Raises 400, 409 and 501."""
+    """Check a profile that is made or changed. Raises 400, 409 and 501."""
     after: dict[str, Any] = {name: getattr(row, name, None) for name in ("provider_name", field)} | values
     if row is not None:
         if all(getattr(row, name) == after[name] for name in ("provider_name", field)):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from lictor.api import errors, limits
 from lictor.api.auth.context import PROJECT, authorize, context_of
 from lictor.api.fields import given
-from lictor.api.requests import QuotaPut
+from lictor.api.requests.quotas import QuotaPut
 from lictor.api.resource import Api, Reader, answer, rule
 from lictor.api.views import QUOTAS, Document, Hangers
 from lictor.model import Quota, quotas

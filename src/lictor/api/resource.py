@@ -5,6 +5,7 @@ then the rows. The transaction may be run again when it lost a race, so nothing 
 """
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from lictor.api.links import base_uri
 from lictor.api.views import LOAD_BALANCERS, Document, View
 from lictor.drivers.network.base import Networking
 from lictor.drivers.secrets.base import Secrets
-from lictor.model import Child, LoadBalancer, Pool, changes, new_id
+from lictor.model import Child, LoadBalancer, Pool, changes, new_id, now
 from lictor.model.queries import replace_tags, users
 from lictor.model.statuses import Provisioning
 from lictor.model.store import Store
@@ -101,9 +102,13 @@ class Change:
             return
         self.session.flush()  # What they hang on is written first.
         common = {"project_id": self.load_balancer.project_id, **changes.created(self.load_balancer)}
-        for row in rows:
-            row.update(common, id=new_id())
-        self.session.execute(insert(model), rows)
+        created_at = now()
+        for number, row in enumerate(rows):
+            # Lists are in the order of creation, which is that of the request.
+            row.update(common, id=new_id(), created_at=created_at + datetime.timedelta(microseconds=number))
+        # Each value costs time in the driver, so those that nobody gave are left to the database.
+        given = {name for row in rows for name, value in row.items() if value is not None}
+        self.session.execute(insert(model), [{name: row.get(name) for name in given} for row in rows])
         limits.grow(self.session, self.load_balancer.project_id, model, len(rows))
         for row, words in zip(rows, tags, strict=True):
             if words:
@@ -212,14 +217,14 @@ class Reader:
         """
         page = listing.parse(req, self.view, self.api.conf.api_settings)
         page.visible.extend([*_allowed(req, self.view, project_id), *conditions])
-        with self.api.store.read() as session:
-            answer(resp, listing.fetch(req, session, self.view, page, base_uri(req, self.api.conf)))
+        with self.api.store.look() as connection:
+            answer(resp, listing.fetch(req, connection, self.view, page, base_uri(req, self.api.conf)))
 
     def show(self, req: falcon.Request, resp: falcon.Response, resource_id: str) -> None:
         """Answer with one row. Raises 404 and 403."""
         context = context_of(req)
-        with self.api.store.read() as session:
-            document = self.view.show(session, self.view.identify(resource_id))
+        with self.api.store.look() as connection:
+            document = self.view.show(connection, self.view.identify(resource_id))
         authorize(context, rule(self.view, "get_one"), document.get("project_id", context.project_id))
         fields = listing.fields_of(req, self.api.conf.api_settings)
         answer(resp, {self.view.single: listing.select_fields(document, fields)})

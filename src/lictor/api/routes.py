@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from lictor.api import answers, availabilityzones, catalogue, discovery, flavors, healthcheck, neutron
+from lictor.api import answers, availabilityzones, catalogue, discovery, flavors, health, neutron
 from lictor.api.amphorae import AMPHORAE, AmphoraCollection, AmphoraConfig, AmphoraFailover, AmphoraItem, AmphoraStats
 from lictor.api.document import docs
 from lictor.api.document.operations import (
@@ -45,29 +45,15 @@ from lictor.api.providers import (
     ProviderItem,
 )
 from lictor.api.quotas import QuotaCollection, QuotaDefaults, QuotaItem
-from lictor.api.requests import (
-    L7PolicyPost,
-    L7PolicyPut,
-    L7RulePost,
-    L7RulePut,
-    ListenerPost,
-    ListenerPut,
-    LoadBalancerPost,
-    LoadBalancerPut,
-    MemberInBatch,
-    MemberPost,
-    MemberPut,
-    MonitorPost,
-    MonitorPut,
-    PoolPost,
-    PoolPut,
-    QuotaPut,
-)
+from lictor.api.requests.healthmonitors import MonitorPost, MonitorPut
+from lictor.api.requests.l7 import L7PolicyPost, L7PolicyPut, L7RulePost, L7RulePut
+from lictor.api.requests.listeners import ListenerPost, ListenerPut
+from lictor.api.requests.loadbalancers import LoadBalancerPost, LoadBalancerPut
+from lictor.api.requests.members import MemberInBatch, MemberPost, MemberPut
+from lictor.api.requests.pools import PoolPost, PoolPut
+from lictor.api.requests.quotas import QuotaPut
 from lictor.api.resource import Api
 from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS, QUOTAS
-
-VERSIONS: Final = ("/v2.0", "/v2")
-"""Two names of one tree; the first is the one that documents name."""
 
 _VERBS = ("get", "head", "post", "put", "delete")
 
@@ -206,7 +192,7 @@ LBAAS: Final = (
         get=_words("availability_zone_capabilities", 501),
     ),
 )
-"""Below both versions, and below ``/lbaas`` in both."""
+"""Below ``/lbaas``, and without it too."""
 
 _AMPHORA = "/amphorae/{amphora_id}"
 
@@ -217,7 +203,7 @@ OCTAVIA: Final = (
     Route(f"{_AMPHORA}/config", AmphoraConfig, put=starts()),
     Route(f"{_AMPHORA}/failover", AmphoraFailover, put=starts()),
 )
-"""Below ``/octavia`` in both versions."""
+"""Below ``/octavia``."""
 
 _OPEN = Operation(answer=Answer(answers.Versions), errors=(406,), secured=False)
 _HEALTH = Operation(
@@ -236,13 +222,13 @@ def _look_up(kind: neutron.Kind) -> tuple[Route, Route]:
 
 
 NEUTRON: Final = tuple(route for kind in neutron.NETWORK_KINDS for route in _look_up(kind))
-"""Below both versions."""
+"""Below the version alone."""
 
 ROOT: Final = (
     Route("/", discovery.Root, get=_OPEN),
     Route("/load-balancer", discovery.Root, get=_OPEN),
-    Route("/healthcheck", healthcheck.Healthcheck, get=_HEALTH, head=_HEALTH_HEAD),
-    Route("/load-balancer/healthcheck", healthcheck.Healthcheck, get=_HEALTH, head=_HEALTH_HEAD),
+    Route("/healthcheck", health.Healthcheck, get=_HEALTH, head=_HEALTH_HEAD),
+    Route("/load-balancer/healthcheck", health.Healthcheck, get=_HEALTH, head=_HEALTH_HEAD),
     Route("/openapi.json", docs.Document, get=Operation(answer=Answer(dict), errors=(406,), secured=False)),
     Route("/docs", docs.Page, get=_PAGE),
     *_look_up(neutron.PROJECTS),
@@ -250,27 +236,28 @@ ROOT: Final = (
 """As they stand."""
 
 
-def _nodes(version: str) -> Iterator[Route]:
+def _nodes() -> Iterator[Route]:
     """Paths that only lead to others."""
-    for path in (version, f"{version}/lbaas", f"{version}/octavia"):
+    for path in ("/v2", "/v2.0", "/v2.0/lbaas", "/v2.0/octavia"):
         build = functools.partial(discovery.Node, name=path.rsplit("/", 1)[1])
         yield Route(path, build, get=Operation(answer=Answer(str), errors=(401, 406)))
 
 
-def trees(version: str) -> Iterator[tuple[str, tuple[Route, ...]]]:
-    """What stands below one version: prefixes, the one that documents name first, and their routes."""
-    yield "", tuple(_nodes(version))
-    yield f"{version}/lbaas", LBAAS
-    yield f"{version}/octavia", OCTAVIA
-    yield version, NEUTRON
-    yield version, LBAAS
-
-
 def every() -> Iterator[tuple[str, Route]]:
-    """Each full path and its route."""
-    for route in ROOT:
-        yield route.path, route
-    for version in VERSIONS:
-        for prefix, routes in trees(version):
-            for route in routes:
-                yield prefix + route.path, route
+    """Each route once, with its path as documents name it; ``one_name`` leads there from all others."""
+    trees = (("", (*ROOT, *_nodes())), ("/v2.0/lbaas", LBAAS), ("/v2.0/octavia", OCTAVIA), ("/v2.0", NEUTRON))
+    for prefix, routes in trees:
+        for route in routes:
+            yield prefix + route.path, route
+
+
+_WORDS = frozenset(route.path.split("/")[1] for route in LBAAS)
+
+
+def one_name(path: str) -> str:
+    """The path by which a route is found that has several: ``/v2`` is ``/v2.0``, and ``/lbaas`` may be left out."""
+    words = path.split("/", 3)
+    if len(words) < 3 or words[1] not in ("v2", "v2.0"):
+        return path
+    words[1] = "v2.0/lbaas" if words[2] in _WORDS else "v2.0"
+    return "/".join(words)

@@ -1,44 +1,99 @@
-"""The status tree of a load balancer (reference, 1.6 "Status tree")."""
+"""The status tree of a load balancer (reference, 1.6 "Status tree"): one statement, whose answer is one row."""
 
-from collections import defaultdict
+import functools
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Select, bindparam, select
 
-from lictor.api.views import Document
-from lictor.model import Child, HealthMonitor, L7Policy, Listener, LoadBalancer, Member, Pool
+from lictor.api.views import LOAD_BALANCERS, Document
+from lictor.model import HealthMonitor, L7Policy, Listener, LoadBalancer, Member, Pool
 from lictor.model.clock import moment
+from lictor.model.listed import json_rows, rows
 from lictor.model.statuses import Provisioning
 
 _COMMON = ("id", "name", "operating_status", "provisioning_status")
+_OF_THE_TREE = (*_COMMON, "project_id", "fault", "attempts", "retry_at_ms")
+
+# What is read of each, after what it is sorted by; first comes what it is a part of, if that is not the root.
+_PARTS: dict[type[Any], tuple[str, ...]] = {
+    Listener: ("default_pool_id", *_COMMON),
+    Pool: _COMMON,
+    Member: ("pool_id", *_COMMON, "address", "protocol_port"),
+    HealthMonitor: ("pool_id", *_COMMON, "type"),
+    L7Policy: ("listener_id", "redirect_pool_id", "provisioning_status"),
+}
+_ORDER: dict[type[Any], tuple[str, ...]] = {L7Policy: ("position", "id")}
+_BY_AGE = ("created_at", "id")
 
 
-def tree(session: Session, load_balancer: LoadBalancer) -> Document:
-    """One load balancer with its listeners, their pools, and what is in those.
+@functools.cache
+def _statement() -> Select[Any]:
+    def part(table: type[Any], names: tuple[str, ...]) -> Any:
+        columns = [getattr(table, name) for name in (*_ORDER.get(table, _BY_AGE), *names)]
+        return select(json_rows(*columns)).where(table.load_balancer_id == LoadBalancer.id).scalar_subquery()
+
+    columns = [getattr(LoadBalancer, name) for name in _OF_THE_TREE]
+    parts = [part(table, names) for table, names in _PARTS.items()]
+    return select(*columns, *parts).where(LoadBalancer.id == bindparam("key"))
+
+
+def read(connection: Connection, load_balancer_id: str) -> tuple[str, Document]:
+    """The project of one load balancer, and the tree: its listeners, their pools, and what is in those. Raises 404.
 
     ``fault``, ``attempts`` and ``next_try_at`` are Lictor's own, on whatever is not ACTIVE after a failure: why the
     last attempt to apply a change failed, how many did, and when the next one is due (null: at once). Octavia would
     have users ask an operator.
     """
-    pools = _pools(session, load_balancer.id)
-    document = {name: getattr(load_balancer, name) for name in _COMMON}
-    used = _pools_used(session, load_balancer.id)
-    document["listeners"] = []
-    for listener in _rows(session, Listener, load_balancer.id, Listener.default_pool_id):
-        ids = dict.fromkeys([listener.pop("default_pool_id"), *used[listener["id"]]])
-        document["listeners"].append(listener | {"pools": [pools[pool_id] for pool_id in ids if pool_id in pools]})
-    if load_balancer.fault:
-        _explain(document, _trouble(load_balancer))
-    return document
+    row = connection.execute(_statement(), {"key": load_balancer_id}).one_or_none()
+    if row is None:
+        raise LOAD_BALANCERS.not_found(load_balancer_id)
+    root: Document = dict(zip(_OF_THE_TREE, row, strict=False))
+    listeners, pools, members, monitors, policies = (rows(text) for text in row[len(root) :])
+    document = {name: root[name] for name in _COMMON}
+    document["listeners"] = _listeners(listeners, policies, _pools(pools, members, monitors))
+    if root["fault"]:
+        _explain(document, _trouble(root))
+    return root["project_id"], document
 
 
-def _trouble(load_balancer: LoadBalancer) -> Document:
-    retry_at = load_balancer.retry_at_ms
+def _pools(pools: list[Any], members: list[Any], monitors: list[Any]) -> dict[str, Document]:
+    """By their ids."""
+    found: dict[str, Document] = {}
+    for _created_at, pool_id, *values in pools:
+        found[pool_id] = {**dict(zip(_COMMON, values, strict=True)), "members": []}
+    names = _PARTS[Member][1:]
+    for _created_at, _id, pool_id, *values in members:
+        found[pool_id]["members"].append(dict(zip(names, values, strict=True)))
+    names = _PARTS[HealthMonitor][1:]
+    for _created_at, _id, pool_id, *values in monitors:
+        found[pool_id]["health_monitor"] = dict(zip(names, values, strict=True))
+    return found
+
+
+def _listeners(listeners: list[Any], policies: list[Any], pools: dict[str, Document]) -> list[Document]:
+    """With the pools that they send requests to, by themselves or by an L7 policy."""
+    found = []
+    for _created_at, listener_id, default_pool_id, *values in listeners:
+        ids = dict.fromkeys([default_pool_id, *_chosen(policies, listener_id)])
+        used = [pools[pool_id] for pool_id in ids if pool_id in pools]
+        found.append({**dict(zip(_COMMON, values, strict=True)), "pools": used})
+    return found
+
+
+def _chosen(policies: list[Any], listener_id: str) -> list[str | None]:
+    return [
+        pool_id
+        for _position, _id, on, pool_id, status in policies
+        if on == listener_id and status != Provisioning.PENDING_DELETE
+    ]
+
+
+def _trouble(root: Document) -> Document:
+    retry_at = root["retry_at_ms"]
     return {
-        "fault": load_balancer.fault,
-        "attempts": load_balancer.attempts,
-        "next_try_at": moment(retry_at) if retry_at else None,
+        "fault": root["fault"],
+        "attempts": root["attempts"],
+        "next_try_at": moment(retry_at) if retry_at > 0 else None,
     }
 
 
@@ -49,29 +104,3 @@ def _explain(document: Document, trouble: Document) -> None:
         _explain(child, trouble)
     if document["provisioning_status"] != Provisioning.ACTIVE:
         document.update(trouble)
-
-
-def _rows(session: Session, table: type[Child], load_balancer_id: str, *more: Any) -> list[Document]:
-    columns = [*(getattr(table, name) for name in _COMMON), *more]
-    query = select(*columns).where(table.load_balancer_id == load_balancer_id).order_by(table.created_at, table.id)
-    return [dict(row._mapping) for row in session.execute(query)]
-
-
-def _pools(session: Session, load_balancer_id: str) -> dict[str, Document]:
-    pools = {pool["id"]: pool | {"members": []} for pool in _rows(session, Pool, load_balancer_id)}
-    more = (Member.pool_id, Member.address, Member.protocol_port)
-    for member in _rows(session, Member, load_balancer_id, *more):
-        pools[member.pop("pool_id")]["members"].append(member)
-    for monitor in _rows(session, HealthMonitor, load_balancer_id, HealthMonitor.pool_id, HealthMonitor.type):
-        pools[monitor.pop("pool_id")]["health_monitor"] = monitor
-    return pools
-
-
-def _pools_used(session: Session, load_balancer_id: str) -> dict[str, list[str | None]]:
-    """By listener, the pools that its L7 policies send requests to."""
-    query = select(L7Policy.listener_id, L7Policy.redirect_pool_id).order_by(L7Policy.position)
-    found: dict[str, list[str | None]] = defaultdict(list)
-    there = (L7Policy.load_balancer_id == load_balancer_id, L7Policy.provisioning_status != Provisioning.PENDING_DELETE)
-    for listener_id, pool_id in session.execute(query.where(*there)):
-        found[listener_id].append(pool_id)
-    return found

@@ -9,50 +9,37 @@ from typing import Any, Final
 
 from oslo_config import cfg
 
-from lictor.api import errors
-from lictor.model.l7rules import TARGETS
-
-NOT_YET_VALUES: Final[dict[str, dict[str, frozenset[str]]]] = {
-    "listener": {"protocol": frozenset({"TERMINATED_HTTPS", "UDP", "SCTP", "PROMETHEUS"})},
-    "pool": {"protocol": frozenset({"UDP", "SCTP"}), "lb_algorithm": frozenset({"SOURCE_IP_PORT"})},
-    "healthmonitor": {"type": frozenset({"UDP-CONNECT", "SCTP"})},
-    "flavor": {"loadbalancer_topology": frozenset({"ACTIVE_STANDBY"})},
-    "l7policy": {"action": frozenset(TARGETS)},
-}
-"""Values that are refused, by kind of object and attribute."""
+from lictor.api import errors, kernel
 
 NOT_YET_ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
-    "loadbalancer": frozenset({"additional_vips"}),
     "flavor": frozenset({"compute_flavor", "amp_image_tag", "sriov_vip", "allow_member_sriov"}),
     "availability_zone": frozenset({"compute_zone", "volume_zone", "management_network"}),
-    "listener": frozenset(
-        {
-            "default_tls_container_ref", "sni_container_refs", "client_ca_tls_container_ref", "client_authentication",
-            "client_crl_container_ref", "tls_ciphers", "tls_versions", "alpn_protocols", "hsts_max_age",
-            "hsts_include_subdomains", "hsts_preload", "l7policies",
-        }
-    ),
-    "pool": frozenset(
-        {
-            "tls_enabled", "tls_container_ref", "ca_tls_container_ref", "crl_container_ref", "tls_ciphers",
-            "tls_versions", "alpn_protocols",
-        }
-    ),
-}  # fmt: skip
+}
 """Attributes that are refused unless they say what they would say if left out."""
 
-_NOTHING: Final[tuple[Any, ...]] = (None, False, "NONE", [], {})
+_NOTHING: Final[tuple[Any, ...]] = (None, False, [], {})
+
+
+def data_plane(conf: cfg.ConfigOpts) -> bool:
+    """Whether there are amphorae that carry traffic."""
+    return bool(conf.controller_worker.compute_driver != "noop")
 
 
 def check(conf: cfg.ConfigOpts, kind: str, values: Mapping[str, Any]) -> None:
     """Raise 501 if these attributes of a ``kind`` of object ask for what is not there yet."""
-    if conf.controller_worker.compute_driver == "noop":
+    if not data_plane(conf):
         return
-    for attribute, refused in NOT_YET_VALUES.get(kind, {}).items():
-        if values.get(attribute) in refused:
-            raise errors.unsupported(f"{kind} {attribute} {values[attribute]}")
+    _check_kernel(conf, kind, values)
     for attribute in NOT_YET_ATTRIBUTES.get(kind, frozenset()):
-        value = values.get(attribute)
-        # hsts_max_age 0 is a setting, though it equals False.
-        if not any(value is nothing or (value == nothing and not isinstance(value, int)) for nothing in _NOTHING):
+        if values.get(attribute) not in _NOTHING:
             raise errors.unsupported(f"{kind} {attribute}")
+
+
+def _check_kernel(conf: cfg.ConfigOpts, kind: str, values: Mapping[str, Any]) -> None:
+    embedded = conf.controller_worker.compute_driver == "netns"
+    for attribute in ("protocol", "type"):
+        if embedded and values.get(attribute) == "SCTP" and not kernel.has_sctp():
+            raise errors.not_implemented(
+                "Provider 'amphora' does not support a requested option: "
+                f"{kind} {attribute} SCTP, as the kernel of this host has no SCTP"
+            )

@@ -29,6 +29,7 @@ def check_options(conf: cfg.ConfigOpts) -> None:
     for kind in ("listener", "pool"):
         try:
             check(conf, defaults(conf, kind))
+            check_spoken(conf, defaults(conf, kind))
         except falcon.HTTPError as error:
             raise cfg.Error(f"[api_settings] default TLS choices of {kind}s: {error.description}") from None
 
@@ -63,6 +64,22 @@ def _check_versions(conf: cfg.ConfigOpts, wanted: list[str]) -> None:
     allowed = config.TLS_VERSIONS[config.TLS_VERSIONS.index(minimum) if minimum else 0 :]
     if old := [version for version in wanted if version not in allowed]:
         raise errors.validation(f"tls_versions: {', '.join(old)} is below the minimum here, which is {minimum}.")
+
+    if missing := ciphers.gap(wanted):
+        raise errors.validation(f"tls_versions: they may have no gap, but {missing} is missing.")
+
+
+def check_spoken(conf: cfg.ConfigOpts, values: Mapping[str, Any]) -> None:
+    """Raises 400 if an object that will speak TLS with these choices could not, or only as nobody may."""
+    listed, versions = values["tls_ciphers"], values["tls_versions"]
+    spoken = ciphers.spoken(listed, versions)
+    if not spoken:
+        raise errors.validation(f"tls_ciphers: none of them goes with tls_versions {', '.join(versions)}.")
+    if "TLSv1.3" in spoken and not ciphers.split(listed)[1]:
+        prohibited = set(conf.api_settings.tls_cipher_prohibit_list.split(":"))
+        if banned := [suite for suite in ciphers.DEFAULT_SUITES if suite in prohibited]:
+            words = f"{', '.join(banned)}, which TLSv1.3 comes with if tls_ciphers names no suite of it"
+            raise errors.disabled_option("tls_ciphers", words)
 
 
 def _empty(attribute: str) -> Exception:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UnsetType
-from sqlalchemy import ColumnElement, Row, Select, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.api import errors
@@ -32,11 +32,14 @@ from lictor.model import (
     Quota,
     Resource,
 )
-from lictor.model.listed import Hanging, items
+from lictor.model.listed import Hanging
 from lictor.model.queries import TAGS, oldest_first
 from lictor.model.quotas import LIMITED
 
 Document = dict[str, Any]
+Database = Session | Connection
+"""Where rows are read. Not as objects: those that a session makes take as long as all the rest of an answer."""
+
 Hangers = dict[str, list[str]]
 """What hangs on one object, by the names of its view's ``hanging``."""
 
@@ -82,19 +85,38 @@ class View:
 
     @functools.cached_property
     def _query(self) -> Select[Any]:
-        return select(*self.columns.values(), *(each.on(self.model) for each in self._hanging.values()))
+        # The columns of the table: those of the class carry notes, which SQLAlchemy compares one by one.
+        plain = [column.property.columns[0] for column in self.columns.values()]
+        return select(*plain, *(each.on(self.model) for each in self._hanging.values()))
+
+    @functools.cached_property
+    def _one(self) -> Select[Any]:
+        return self._query.where(self.columns[self.key] == bindparam("key"))
+
+    @functools.cached_property
+    def _whose(self) -> Select[Any]:
+        return select(self.model.project_id).where(self.columns[self.key] == bindparam("key"))
+
+    @functools.cached_property
+    def _of_one_load_balancer(self) -> Select[Any]:
+        mine = self._query.where(self.model.load_balancer_id == bindparam("key"))
+        return mine.order_by(self.model.created_at, self.model.id)
 
     def query(self) -> Select[Any]:
         """Selects the columns and what hangs on them, of all rows."""
         return self._query
 
-    def render(self, session: Session, query: Select[Any]) -> list[Document]:
-        """The documents of the rows that a query like ``query()`` finds."""
-        return [self._document(row) for row in session.execute(query)]
+    def render(self, database: Database, query: Select[Any], **values: Any) -> list[Document]:
+        """The documents of the rows that a query like ``query()`` finds; ``values`` are those of its parameters."""
+        if isinstance(database, Session):
+            database.flush()
+            database = database.connection()
+        return [self._document(row) for row in database.execute(query, values)]
 
     def _document(self, row: Row[Any]) -> Document:
         document = dict(zip(self.columns, row, strict=False))
-        hanging = {name: items(text) for name, text in zip(self._hanging, row[len(document) :], strict=True)}
+        told = zip(self._hanging.items(), row[len(document) :], strict=True)
+        hanging = {name: each.items(text) for (name, each), text in told}
         if self.owned:
             document["tenant_id"] = document["project_id"]
         if self.tagged:
@@ -102,12 +124,23 @@ class View:
         self.finish(document, hanging)
         return document
 
-    def show(self, session: Session, resource_id: str) -> Document:
+    def show(self, database: Database, resource_id: str) -> Document:
         """The document of one row. Raises 404."""
-        documents = self.render(session, self.query().where(self.columns[self.key] == resource_id))
+        documents = self.render(database, self._one, key=resource_id)
         if not documents:
             raise self.not_found(resource_id)
         return documents[0]
+
+    def project(self, database: Database, resource_id: str) -> str:
+        """Whose a row is. Raises 404."""
+        project_id: str | None = database.scalar(self._whose, {"key": resource_id})
+        if project_id is None:
+            raise self.not_found(resource_id)
+        return project_id
+
+    def below(self, database: Database, load_balancer_id: str) -> list[Document]:
+        """The documents of all rows below a load balancer, the oldest first."""
+        return self.render(database, self._of_one_load_balancer, key=load_balancer_id)
 
     def identify(self, text: str) -> str:
         """The key that a path's segment names. Raises 404 if it cannot be one (reference, 1.4)."""
@@ -172,7 +205,7 @@ LOAD_BALANCERS = View(
     hanging={
         "listeners": oldest_first(Listener.load_balancer_id, Listener.id),
         "pools": oldest_first(Pool.load_balancer_id, Pool.id),
-        "vips": Hanging(AdditionalVip.load_balancer_id, _VIP_TEXT, (AdditionalVip.position,)),
+        "vips": Hanging(AdditionalVip.load_balancer_id, _VIP_TEXT, AdditionalVip.position),
     },
     shapes={"listeners": list[Ref], "pools": list[Ref], "additional_vips": list[Vip]},
 )  # fmt: skip

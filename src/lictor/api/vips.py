@@ -6,7 +6,7 @@ import logging
 from lictor.api import errors, places
 from lictor.api.auth.context import Sees
 from lictor.api.places import Further, Place
-from lictor.api.requests import LoadBalancerPost
+from lictor.api.requests.loadbalancers import LoadBalancerPost
 from lictor.api.resource import Api
 from lictor.drivers.network.base import (
     AddressUnavailable,
@@ -77,8 +77,8 @@ class Vip:
         ]
 
     def given(self) -> list[str]:
-        """The ids of the ports that the user brought."""
-        return [each.port.id for each in (self.main, *self.additional) if not each.owned]
+        """The ids of the ports that the user brought. One may be several VIPs: it has an address for each."""
+        return sorted({each.port.id for each in (self.main, *self.additional) if not each.owned})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from lictor.api.middleware import Application
 from lictor.cli.drivers import driver
 from lictor.cli.refusal import Refusal
 from lictor.drivers.network.base import Networking
+from lictor.drivers.secrets.base import Secrets
 from lictor.model.store import Store
 
 
@@ -19,10 +20,15 @@ def networking(conf: cfg.ConfigOpts, store: Store) -> Networking:
     return found
 
 
+def secrets(conf: cfg.ConfigOpts) -> Secrets:
+    """The secrets driver. Raises ``Refusal``, status 2."""
+    found: Secrets = driver("lictor.secrets.drivers", conf.certificates.cert_manager, conf)
+    return found
+
+
 def build(conf: cfg.ConfigOpts, store: Store, network: Networking, wake: Callable[[], None]) -> Application:
     """The application. ``wake`` is called after every write. Raises ``Refusal``, status 2."""
-    secrets = driver("lictor.secrets.drivers", conf.certificates.cert_manager, conf)
     try:
-        return create_app(conf, store, network, secrets, wake)
+        return create_app(conf, store, network, secrets(conf), wake)
     except config.Misconfigured as error:
         raise Refusal(str(error), status=2) from None

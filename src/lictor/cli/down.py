@@ -1,4 +1,4 @@
-"""`lictor down`: stop a running `lictor up`; with ``--purge``, leave nothing of it on this host."""
+"""`lictor down`: stop whatever works on a state directory; with ``--purge``, leave nothing of it on this host."""
 
 import argparse
 import os
@@ -17,17 +17,33 @@ from lictor.cli.statedir import StateDir, taken
 from lictor.cli.stopping import PATIENCE
 from lictor.drivers.compute.base import ComputeError
 
+MOST = 200
+"""Processes that are stopped at most: more come from something that starts them anew."""
+
 
 def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
     """Stop it, and purge if asked to. Raises ``Refusal``. That nothing runs is no error."""
     host.extend_path()
     host.check_root(conf)
     state = StateDir(config.state_dir(conf))
-    pid = stop(state.lock)
-    print(f"stopped process {pid}" if pid else f"no lictor up works on {state.path}")
+    stopped = stop_all(state.lock)
+    for pid in stopped:
+        print(f"stopped process {pid}")
+    if not stopped:
+        print(f"no lictor works on {state.path}")
     if args.purge:
         purge(conf, state)
     return 0
+
+
+def stop_all(lock: LockFile) -> list[int]:
+    """End `lictor up`, or all processes that share the directory. Raises ``Refusal`` if there are more and more."""
+    stopped: list[int] = []
+    while pid := stop(lock):
+        stopped.append(pid)
+        if len(stopped) == MOST:
+            raise Refusal(f"{MOST} processes were stopped, and there are still others: stop what starts them")
+    return stopped
 
 
 def stop(lock: LockFile) -> int | None:

@@ -13,7 +13,6 @@ from oslo_config import cfg
 from lictor.api import tls
 from lictor.cli.drivers import compute_class
 from lictor.cli.refusal import Refusal
-from lictor.model.statuses import Topology
 
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Debian's `su` without `-` leaves these out of PATH, and ip lives there."""
@@ -48,17 +47,6 @@ def check_tls(conf: cfg.ConfigOpts) -> None:
         tls.check_options(conf)
     except cfg.Error as error:
         raise Refusal(str(error), status=2) from None
-
-
-def check_topology(conf: cfg.ConfigOpts) -> None:
-    """Pairs of amphorae need a data plane that can do it, or none at all."""
-    options = conf.controller_worker
-    if options.loadbalancer_topology != Topology.SINGLE and compute_class(conf).has_agents:
-        raise Refusal(
-            f"[controller_worker] loadbalancer_topology is {options.loadbalancer_topology}, and compute driver "
-            f"{options.compute_driver} has SINGLE only",
-            status=2,
-        )
 
 
 def is_loopback(host: str) -> bool:

@@ -11,7 +11,15 @@ from oslo_config import cfg
 
 import lictor
 from lictor import config
+from lictor.cli import rolling as roll
 from lictor.cli.refusal import Refusal
+
+HOUSES = {
+    "api": "the API",
+    "worker": "workers",
+    "health": "a health manager",
+    "housekeeping": "housekeeping",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,20 +46,49 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"lictor {lictor.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _up(commands)
+    _apart(commands)
     command = _command(commands, "down", "stop a running lictor up")
     command.add_argument("--purge", action="store_true", help="also remove all load balancers and the state directory")
     command = _command(commands, "status", "is it up, and how are its load balancers")
     command = _command(commands, "db", "the database's schema")
     command.add_argument("action", choices=["upgrade", "current"], help="bring it up to date, or print its revision")
+    command = _command(commands, "ca", "the certificate authorities between control plane and amphorae")
+    command.add_argument(
+        "action", choices=["status", "roll", "retire"], help="how it stands, begin or go on with a change, drop the old"
+    )
+    command.add_argument("--wait", action="store_true", help="with roll: go on until the old one is dropped")
+    command.add_argument("--force", action="store_true", help="with retire: replace amphorae that still depend on it")
+    roll.options(_command(commands, "roll", "put new amphorae in the place of old ones, some at a time"))
     return top
 
 
 def _up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = _command(commands, "up", "start everything in this process, in the foreground")
+    _of_the_api(command)
+    _serves(command)
+
+
+def _serves(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--metrics-bind", metavar="ADDRESS:PORT", help="of probes and metrics, or none")
+
+
+def _of_the_api(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=_port, help="TCP port of the API (default: 9876)")
     command.add_argument(
         "--auth", choices=["http_basic", "keystone", "noauth"], help="who callers are (default: http_basic)"
     )
+
+
+def _apart(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Parts of `lictor up` as processes of their own."""
+    for house, about in HOUSES.items():
+        command = _command(commands, house, f"start {about} in this process, in the foreground; there may be many")
+        command.set_defaults(module="apart", house=house)
+        _serves(command)
+        if house == "api":
+            _of_the_api(command)
+        elif house == "health":
+            command.add_argument("--port", dest="health_port", type=_port, help="UDP port (default: 5555)")
 
 
 def _command(
@@ -75,8 +112,10 @@ def configuration(args: argparse.Namespace) -> cfg.ConfigOpts:
     """The options of the files named, and above them those of the command line. Raises ``Refusal``, status 2."""
     given = {
         "lictor__state_dir": args.state_dir,
+        "lictor__metrics_bind": getattr(args, "metrics_bind", None),
         "api_settings__bind_port": getattr(args, "port", None),
         "api_settings__auth_strategy": getattr(args, "auth", None),
+        "health_manager__bind_port": getattr(args, "health_port", None),
     }
     try:
         conf = config.load(args.config_file, **{name: value for name, value in given.items() if value is not None})

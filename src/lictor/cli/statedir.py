@@ -21,11 +21,15 @@ CONTENTS = ("openrc", "htpasswd", "secret", "pki", "amphorae", "lictor.db-wal", 
 
 
 class StateDir:
-    """One state directory. As a context manager it is claimed for this process, and given back at the end."""
+    """One state directory. As a context manager it is claimed for this process, and given back at the end.
 
-    def __init__(self, path: pathlib.Path) -> None:
+    A ``shared`` one is claimed together with other processes that share it.
+    """
+
+    def __init__(self, path: pathlib.Path, shared: bool = False) -> None:
         self.path = path
-        self.lock = LockFile(path / "lock")
+        self.shared = shared
+        self.lock = LockFile(path / "lock", shared)
         self._fresh = False
         self._made: list[pathlib.Path] = []
 
@@ -58,6 +62,8 @@ class StateDir:
 
     def forget(self) -> None:
         """Undo what ``__enter__`` began, unless the directory was in use before: a refused start changes nothing."""
+        if self.shared:
+            return  # Another process may have come since.
         if self._fresh:
             self._remove_contents()
         for path in self._made:
@@ -122,10 +128,10 @@ class StateDir:
             )
 
     def _check_unused(self) -> None:
-        if self._ours():
-            return
+        # Listed before we ask whose it is: another process that shares it may be making it at this moment.
         others = {entry.name for entry in self.path.iterdir()} if self.path.exists() else set()
-        if others - {"lock", "lost+found"}:
+        strangers = {name for name in others - {"lock", "lost+found"} if not name.startswith(".version.")}
+        if strangers and not self._ours():
             raise Refusal(
                 f"{self.path} is not empty and no state directory of Lictor's: name another one with --state-dir"
             )
@@ -146,7 +152,7 @@ class StateDir:
 
 def taken(path: pathlib.Path, pid: int) -> str:
     """The sentence for a directory that another process works on."""
-    return f"another lictor up (process {pid}) works on {path}: stop it with lictor down, or name another --state-dir"
+    return f"another lictor (process {pid}) works on {path}: stop it with lictor down, or name another --state-dir"
 
 
 def unwritable(path: pathlib.Path, error: OSError) -> str:

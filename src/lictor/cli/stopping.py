@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
+from lictor.cli import notify
+
 LOG = logging.getLogger(__name__)
 
 PATIENCE = 12.0
@@ -32,6 +34,7 @@ def running(services: list[Service]) -> Iterator[None]:
             service.start()
             stack.callback(service.stop)
         yield
+        notify.stopping()
         LOG.info("Stopping; load balancers go on serving.")
         _no_longer_than(PATIENCE)
 
@@ -56,14 +59,15 @@ class Stopping(threading.Event):
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Stopping]:
-    """An event that SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a terminal that closes) set; the next signal ends at once."""
+    """An event that SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a terminal that closes) set; the next of them ends at once."""
     stopping = Stopping()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-    def stop(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+    def stop(_number: int, _frame: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
         stopping.set()
 
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stopping

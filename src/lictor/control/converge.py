@@ -3,15 +3,17 @@
 Read from top to bottom. Each step observes, compares, and does what is missing; each can be cut short anywhere and
 run again by another worker, because whatever it makes outside has a name that follows from a row.
 
-    create or update:  amphora rows → ports → instances → NICs → desired state delivered → what is left over removed
+    create or update:  due certificates → amphora rows → ports → instances → NICs → desired state delivered → what is
+                       left over removed
     delete:            instances → ports   (the rows go when the deletion is settled)
 """
 
 from typing import Protocol
 
 from lictor import failpoints
-from lictor.control import delivery, provision
+from lictor.control import certificates, delivery, handover, provision, replacement
 from lictor.control.task import Task
+from lictor.drivers.secrets.base import SecretError
 
 
 class Step(Protocol):
@@ -24,6 +26,7 @@ class Step(Protocol):
 
 
 CONVERGE: tuple[Step, ...] = (
+    certificates.renew,
     provision.amphora_rows,
     provision.ports,
     provision.instances,
@@ -39,15 +42,33 @@ DELETE: tuple[Step, ...] = (
 
 
 def converge(task: Task) -> None:
-    """Take every step once. Raises what a step raises; ``LeaseLostError`` as soon as another worker may be acting."""
+    """Take every step once. Raises what a step raises; ``LeaseLostError`` as soon as another worker may be acting.
+
+    Faults that kept no step from its work are raised in the end, as ``SecretError``; ``WaitsForBudget`` if an amphora
+    could not be told what is new, because it has to be replaced first.
+    """
     for step in DELETE if task.deleting else CONVERGE:
         task.claim.check()
         failpoints.reach(f"before {step.__name__}")
         step(task)
         failpoints.reach(f"after {step.__name__}")
+    if task.deleting:
+        return
+    replacement.check(task)
+    if task.faults:
+        raise SecretError(" ".join(dict.fromkeys(task.faults)))
 
 
 def fail_points() -> list[str]:
     """Every place of the loop at which the crash tests kill the control plane."""
     around = [f"{when} {step.__name__}" for step in CONVERGE + DELETE for when in ("before", "after")]
-    return ["claimed", *around, *provision.BETWEEN, *delivery.BETWEEN, "before settle", "after settle"]
+    return [
+        "claimed",
+        *around,
+        *provision.BETWEEN,
+        *certificates.BETWEEN,
+        *handover.BETWEEN,
+        *delivery.BETWEEN,
+        "before settle",
+        "after settle",
+    ]

@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from lictor.amphora.client import AgentRefused, AgentUnreachable
 from lictor.amphora.emitter import Unsafe
 from lictor.amphora.tree import Unsupported
+from lictor.control import certificates
 from lictor.control.lease import LeaseLostError
+from lictor.control.removal import remove
 from lictor.control.task import Task
 from lictor.model import (
     CHILDREN,
@@ -21,21 +23,22 @@ from lictor.model import (
     Amphora,
     AmphoraHealth,
     Child,
+    GivenPort,
     HealthMonitor,
     L7Policy,
     L7Rule,
-    Listener,
     ListenerStatistics,
     LoadBalancer,
     Tag,
     history,
     now,
+    replacement,
 )
 from lictor.model.clock import clock_ms
-from lictor.model.statuses import AmphoraStatus, Operating, Provisioning
+from lictor.model.statuses import Operating, Provisioning
 from lictor.model.store import rows_changed
 
-BELOW: tuple[type[Any], ...] = (Amphora, Tag, ListenerStatistics, AdditionalVip, *CHILDREN)
+BELOW: tuple[type[Any], ...] = (Amphora, Tag, ListenerStatistics, AdditionalVip, GivenPort, *CHILDREN)
 UNSETTLED = (Provisioning.PENDING_CREATE, Provisioning.PENDING_UPDATE, Provisioning.ERROR)
 
 
@@ -53,8 +56,37 @@ def success(task: Task) -> None:
             history.record(session, task.load_balancer, "recovered", "All changes are applied again.")
         elif task.load_balancer.provisioning_status == Provisioning.PENDING_CREATE:
             history.record(session, task.load_balancer, "created", "All that was asked for is set up.")
+        _go_on(session, task)
 
     task.tools.store.write(transaction)
+
+
+def _go_on(session: Session, task: Task) -> None:
+    """While there is a condemned amphora, the load balancer is not done: it is claimed again, when it is worth it."""
+    lb_id = task.load_balancer.id
+    replacement.give_back(session, lb_id)
+    left = select(Amphora.id).where(Amphora.load_balancer_id == lb_id, Amphora.condemned)
+    if session.scalars(left.limit(1)).first() and replacement.ask(session, lb_id) and task.turnover.waits:
+        _wait(session, task, task.turnover.waits[0].seconds)
+
+
+def waiting(task: Task, seconds: float) -> None:
+    """An amphora has to be replaced, and may not yet: nothing failed, and nothing is settled."""
+
+    def transaction(session: Session) -> None:
+        _give_back(session, task, {})
+        replacement.give_back(session, task.load_balancer.id)
+        replacement.ask(session, task.load_balancer.id)
+        _wait(session, task, seconds)
+
+    task.tools.store.write(transaction)
+
+
+def _wait(session: Session, task: Task, seconds: float) -> None:
+    """Try again then; with jitter, or all that wait would ask for the same share at once."""
+    pause = int(seconds * 1000 * random.uniform(1.0, 1.5))
+    statement = update(LoadBalancer).where(LoadBalancer.id == task.load_balancer.id)
+    session.execute(statement.values(retry_at_ms=clock_ms() + pause, updated_at=LoadBalancer.updated_at))
 
 
 def _covered(task: Task) -> dict[str, object]:
@@ -73,6 +105,8 @@ def _covered(task: Task) -> dict[str, object]:
         "attempts": 0,
         "retry_at_ms": 0,
         "fault": None,
+        "work_since_ms": case((LoadBalancer.generation == task.claim.generation, 0), else_=clock_ms()),
+        "requests": case((LoadBalancer.generation == task.claim.generation, ""), else_=LoadBalancer.requests),
         **_first_touch(LoadBalancer),
     }
 
@@ -80,12 +114,7 @@ def _covered(task: Task) -> dict[str, object]:
 def _settle_rows(session: Session, task: Task, table: type[Child]) -> None:
     covered = _covered_rows(task, table)
     gone = select(table.id).where(covered, table.provisioning_status == Provisioning.PENDING_DELETE)
-    ids = list(session.scalars(gone))
-    if ids:
-        session.execute(delete(Tag).where(Tag.resource_id.in_(ids)))
-        if table is Listener:
-            session.execute(delete(ListenerStatistics).where(ListenerStatistics.listener_id.in_(ids)))
-        session.execute(delete(table).where(table.id.in_(ids)))
+    remove(session, table, list(session.scalars(gone)))
     values: dict[str, object] = {"provisioning_status": Provisioning.ACTIVE, **_first_touch(table)}
     if table in (HealthMonitor, L7Policy, L7Rule):
         # Nothing reports on these: they are ONLINE when they are in the configuration (reference, 3.3).
@@ -118,11 +147,12 @@ def deleted(task: Task) -> None:
     task.tools.store.write(transaction)
 
 
-def failure(task: Task, error: Exception, reason: str) -> float:
+def failure(task: Task, error: Exception, reason: str, epoch: int = 0) -> float:
     """Write down why a pass failed and when the next one is due; returns the pause in seconds.
 
     A refusal (by an agent's checker, by a renderer) will not go away by itself: it is reported as ERROR at once,
-    anything else after ``error_after`` attempts. Either way the loop goes on trying.
+    anything else after ``error_after`` attempts. Either way the loop goes on trying. ``epoch`` is the one that the next
+    claim is to be above, if that is higher than ours (see ``fence``).
     """
     options = task.tools.conf.controller_worker
     attempts = task.load_balancer.attempts + 1
@@ -130,11 +160,14 @@ def failure(task: Task, error: Exception, reason: str) -> float:
     hopeless = isinstance(error, AgentRefused | Unsupported | Unsafe) or attempts >= options.error_after
 
     def transaction(session: Session) -> None:
-        _give_back(session, task, _failed(task, attempts, pause, reason, hopeless))
+        values = _failed(task, attempts, pause, reason, hopeless)
+        _give_back(session, task, values | {"lease_epoch": max(epoch, task.claim.epoch)})
         if hopeless:
             _report_rows(session, task)
-        if isinstance(error, AgentUnreachable) and attempts >= options.error_after:
-            _condemn_silent(session, task)
+        replacement.give_back(session, task.load_balancer.id)
+        if isinstance(error, AgentUnreachable):
+            _condemn_silent(session, task, reason, attempts >= options.error_after)
+        certificates.condemn_expired(session, task.load_balancer.id, error)
         history.record(
             session,
             task.load_balancer,
@@ -176,13 +209,21 @@ def _report_rows(session: Session, task: Task) -> None:
         session.execute(statement.values(provisioning_status=Provisioning.ERROR, updated_at=table.updated_at))
 
 
-def _condemn_silent(session: Session, task: Task) -> None:
-    """Amphorae that neither answer nor send heartbeats are replaced from the next pass on, though they seem to run."""
-    timeout = task.tools.conf.health_manager.heartbeat_timeout
-    heard = select(AmphoraHealth.amphora_id).where(AmphoraHealth.last_update_ms > clock_ms() - int(timeout * 1000))
-    silent = (Amphora.load_balancer_id == task.load_balancer.id) & Amphora.id.not_in(heard)
-    values = {"condemned": True, "status": AmphoraStatus.ERROR}
-    session.execute(update(Amphora).where(silent, Amphora.condemned.is_(False)).values(**values))
+def _condemn_silent(session: Session, task: Task, reason: str, for_long: bool) -> None:
+    """Amphorae that neither answer nor send heartbeats are replaced from the next pass on, though they seem to run.
+
+    That is at once. One that never served gets several attempts, and goes when the next one is due: its successor is
+    not likely to fare better.
+    """
+    lb_id, unheard = task.load_balancer.id, task.turnover.unheard
+    mine = Amphora.load_balancer_id == lb_id
+    if for_long:
+        served = select(AmphoraHealth.amphora_id)
+        replacement.mark(session, mine & Amphora.id.not_in(served), replacement.SILENCE, reason)
+    silent = select(AmphoraHealth.amphora_id).where(AmphoraHealth.silent_since_ms != 0)
+    for amphora_id in session.scalars(select(Amphora.id).where(mine, Amphora.id.in_(silent))).all():
+        if not unheard or amphora_id in unheard:
+            replacement.condemn(session, lb_id, replacement.SILENCE, reason, amphora_id)
 
 
 def _give_back(session: Session, task: Task, values: dict[str, object]) -> None:

@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session, selectinload
 from lictor.amphora.client import AgentClient
 from lictor.amphora.pki import Authority
 from lictor.control.lease import Claim
+from lictor.control.vault import Vault
 from lictor.drivers.compute.base import Compute
 from lictor.drivers.network.base import Networking
 from lictor.model import L7Policy, Listener, LoadBalancer, Pool
+from lictor.model.replacement import Verdict
 from lictor.model.statuses import Provisioning
 from lictor.model.store import Store
 
@@ -27,15 +29,35 @@ class Tools:
     authority: Authority
     agents: AgentClient
     secret: bytes
+    vault: Vault
+
+
+@dataclasses.dataclass
+class Turnover:
+    """Which amphorae this pass replaces, and what has to wait for the budget of replacements.
+
+    ``replacing`` are the ids of those that go in this pass; ``absent`` of those that are dead and may not be started
+    anew yet; ``unheard`` of those that did not answer. ``waits`` say what has to wait, and why.
+    """
+
+    replacing: set[str] = dataclasses.field(default_factory=set)
+    absent: set[str] = dataclasses.field(default_factory=set)
+    unheard: set[str] = dataclasses.field(default_factory=set)
+    waits: list[Verdict] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One claimed load balancer. ``load_balancer`` is the tree as it was read: detached, never written to."""
+    """One claimed load balancer. ``load_balancer`` is the tree as it was read: detached, never written to.
+
+    ``faults`` are sentences about what went wrong without keeping the pass from going on: it fails in the end.
+    """
 
     tools: Tools
     claim: Claim
     load_balancer: LoadBalancer
+    faults: list[str] = dataclasses.field(default_factory=list)
+    turnover: Turnover = dataclasses.field(default_factory=Turnover)
 
     @property
     def deleting(self) -> bool:

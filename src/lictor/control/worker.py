@@ -4,6 +4,7 @@ A worker holds nothing but its lease between passes, so it may die on any line: 
 starts the pass anew.
 """
 
+import itertools
 import logging
 import os
 import secrets
@@ -12,22 +13,28 @@ import threading
 import time
 
 from oslo_config import cfg
+from sqlalchemy.exc import SQLAlchemyError
 
-from lictor.amphora.client import AgentClient, AgentError
+from lictor.amphora.client import AgentClient, AgentError, AgentFenced
 from lictor.amphora.emitter import Unsafe
 from lictor.amphora.pki import Authority
 from lictor.amphora.tree import Unsupported
-from lictor.control import lease, settle
+from lictor.control import lease, metrics, pulse, settle
 from lictor.control.converge import converge
+from lictor.control.fence import newest_epoch
 from lictor.control.lease import Claim, LeaseLostError
+from lictor.control.replacement import WaitsForBudget
 from lictor.control.task import Task, Tools, read_tree
+from lictor.control.vault import Vault
 from lictor.drivers.compute.base import Compute, ComputeError
 from lictor.drivers.network.base import NetworkError, Networking
+from lictor.drivers.secrets.base import SecretError
 from lictor.failpoints import reach
+from lictor.model import trail
 from lictor.model.store import Store
 
-EXPECTED = (ComputeError, NetworkError, AgentError, Unsupported, Unsafe)
-"""What the outside may do to us: its message is a sentence for users. Anything else is a bug of ours."""
+EXPECTED = (ComputeError, NetworkError, AgentError, SecretError, Unsupported, Unsafe)
+"""What the outside may do to us: its message is a sentence for users. Anything else is for the log."""
 
 AWAY = 1.0
 """Seconds before the database is tried again when it does not work."""
@@ -46,16 +53,18 @@ class Workers:
         networking: Networking,
         authority: Authority,
         secret: bytes,
+        vault: Vault,
     ) -> None:
         options = conf.haproxy_amphora
         agents = AgentClient(
             authority, options.bind_port, options.rest_request_conn_timeout, options.rest_request_read_timeout
         )
-        self._tools = Tools(conf, store, compute, networking, authority, agents, secret)
+        self._tools = Tools(conf, store, compute, networking, authority, agents, secret, vault)
         self._options = conf.controller_worker
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._work = threading.Condition()
         self._woken = 0
+        self._turns = itertools.count()
         self._watched = False
         self._stopping = threading.Event()
         self._held: dict[str, Claim] = {}
@@ -84,14 +93,25 @@ class Workers:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         for held in list(self._held.values()):
-            held.lost = True
+            self._hand_back(held)
+
+    def _hand_back(self, held: Claim) -> None:
+        held.lost = True
+        try:
             lease.release(self._tools.store, held)
+        except Exception as error:
+            LOG.warning("The lease on load balancer %s runs out by itself: %s", held.load_balancer_id, error)
 
     def _run(self) -> None:
+        with pulse.lasting():
+            self._work_until_stopped()
+
+    def _work_until_stopped(self) -> None:
         while not self._stopping.is_set():
             woken = self._woken
             try:
-                worked = self._pass()
+                with pulse.busy():
+                    worked = self._pass()
             except Exception:
                 # The database is away or full. Nothing was acknowledged that is not in it, so there is nothing to save.
                 LOG.exception("The pass ended early; the lease will run out and the load balancer be claimed again.")
@@ -111,15 +131,18 @@ class Workers:
                 self._watched = False
 
     def _pass(self) -> bool:
-        held = lease.claim(self._tools.store, self._owner, self._options.lease_duration)
+        asked_first = next(self._turns) % 2 == 0
+        held = lease.claim(self._tools.store, self._owner, self._options.lease_duration, asked_first)
         if held is None:
             return False
         self.wake()
+        LOG.debug("Load balancer %s is ours with epoch %d.", held.load_balancer_id, held.epoch)
         reach("claimed")
         self._held[held.load_balancer_id] = held
         try:
             self._work_on(held)
         except LeaseLostError as error:
+            metrics.PASSES.labels("lost").inc()
             LOG.warning("%s; whoever has it now goes on.", error)
         finally:
             self._held.pop(held.load_balancer_id, None)
@@ -132,15 +155,21 @@ class Workers:
             return
         # What was read may be newer than what was claimed; it is the read that counts.
         held.generation = load_balancer.generation
-        task = Task(self._tools, held, load_balancer)
+        with trail.following(load_balancer.requests, load_balancer.id), metrics.PASS_SECONDS.time():
+            self._take(Task(self._tools, held, load_balancer))
+
+    def _take(self, task: Task) -> None:
         try:
             converge(task)
+            self._succeeded(task)
         except LeaseLostError:
             raise
+        except WaitsForBudget as waiting:
+            metrics.PASSES.labels("waiting").inc()
+            LOG.info("Load balancer %s: %s", task.load_balancer.id, waiting)
+            settle.waiting(task, waiting.seconds)
         except Exception as error:
             self._failed(task, error)
-        else:
-            self._succeeded(task)
 
     def _succeeded(self, task: Task) -> None:
         reach("before settle")
@@ -150,12 +179,16 @@ class Workers:
             settle.success(task)
         reach("after settle")
         done = "deleted" if task.deleting else "applied"
+        metrics.PASSES.labels(done).inc()
         LOG.info("Load balancer %s: generation %d %s.", task.load_balancer.id, task.claim.generation, done)
 
     def _failed(self, task: Task, error: Exception) -> None:
         expected = isinstance(error, EXPECTED)
-        reason = str(error) if expected else f"Unexpected {type(error).__name__}: {error}"
-        pause = settle.failure(task, error, reason)
+        reason = str(error) if expected else self._unexpected(error)
+        epoch = newest_epoch(task) if isinstance(error, AgentFenced) else 0
+        pause = settle.failure(task, error, reason, epoch)
+        metrics.PASSES.labels("failed").inc()
+        metrics.FAILURES.labels(type(error).__name__).inc()
         LOG.log(
             logging.WARNING if expected else logging.ERROR,
             "Load balancer %s: %s Next try in %.1f s.",
@@ -165,11 +198,22 @@ class Workers:
             exc_info=None if expected else error,
         )
 
+    def _unexpected(self, error: Exception) -> str:
+        """A sentence for users. What the database or Python say of it is for whoever reads the log."""
+        what = "The database failed" if isinstance(error, SQLAlchemyError) else "Something unexpected happened"
+        host, pid, _ = self._owner.rsplit(":", 2)
+        return f"{what} ({type(error).__name__}); the log of worker {pid} on {host} has the cause."
+
     def _renew(self) -> None:
-        while not self._stopping.wait(self._options.lease_duration / 3):
-            for held in list(self._held.values()):
-                try:
-                    lease.renew(self._tools.store, held, self._options.lease_duration)
-                except Exception:
-                    # The claim's own deadline ends it if this goes on.
-                    LOG.exception("Could not renew the lease on load balancer %s.", held.load_balancer_id)
+        with pulse.lasting():
+            while not self._stopping.wait(min(self._options.lease_duration, lease.HASTE) / 6):
+                for held in [each for each in list(self._held.values()) if each.is_due()]:
+                    self._renew_one(held)
+
+    def _renew_one(self, held: Claim) -> None:
+        try:
+            with pulse.busy():
+                lease.renew(self._tools.store, held)
+        except Exception:
+            # The claim's own deadline ends it if this goes on.
+            LOG.exception("Could not renew the lease on load balancer %s.", held.load_balancer_id)

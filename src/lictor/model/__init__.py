@@ -9,10 +9,12 @@ from lictor.model.base import Base, new_id, now
 from lictor.model.event import Event
 from lictor.model.l7 import L7Policy, L7Rule
 from lictor.model.listener import Listener
-from lictor.model.loadbalancer import AdditionalVip, LoadBalancer
+from lictor.model.loadbalancer import AdditionalVip, GivenPort, LoadBalancer
 from lictor.model.localport import LocalPort
 from lictor.model.pool import HealthMonitor, Member, Pool
+from lictor.model.replacement import Replacement, ReplacementBudget
 from lictor.model.resource import Child, Resource
+from lictor.model.roll import Roll
 from lictor.model.tag import Tag
 
 CHILDREN: tuple[type[Child], ...] = (L7Rule, L7Policy, Member, HealthMonitor, Listener, Pool)
@@ -20,7 +22,7 @@ CHILDREN: tuple[type[Child], ...] = (L7Rule, L7Policy, Member, HealthMonitor, Li
 
 __all__ = [
     "CHILDREN", "AdditionalVip", "Amphora", "AmphoraHealth", "AmphoraMemberPort", "AvailabilityZone",
-    "AvailabilityZoneProfile", "Base", "Child", "Event", "Flavor", "FlavorProfile", "HealthMonitor", "L7Policy",
-    "L7Rule", "Listener", "ListenerStatistics", "LoadBalancer", "LocalPort", "Member", "Pool", "Quota", "Resource",
-    "Tag", "new_id", "now",
+    "AvailabilityZoneProfile", "Base", "Child", "Event", "Flavor", "FlavorProfile", "GivenPort", "HealthMonitor",
+    "L7Policy", "L7Rule", "Listener", "ListenerStatistics", "LoadBalancer", "LocalPort", "Member", "Pool", "Quota",
+    "Replacement", "ReplacementBudget", "Resource", "Roll", "Tag", "new_id", "now",
 ]  # fmt: skip

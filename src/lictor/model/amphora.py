@@ -3,7 +3,7 @@
 import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Integer, String
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from lictor.model.base import Base, Identified, Timestamp, Timestamped, Uuid
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 class Amphora(Base, Identified, Timestamped):
-    """Reference, 1.14. ``condemned`` marks one that must be replaced."""
+    """Reference, 1.14. ``condemned`` marks one that must be replaced: by whom (``model.replacement``), and why.
+
+    ``cert_expiration`` is null and ``cert_busy`` true while it is not known for certain which certificate the agent
+    shows; ``papers`` says who signed it, and whose clients the agent obeys (``amphora.ring``).
+
+    ``replacing_ms`` (the database's clock) is set while it has a share of the budget of replacements; ``roll_id`` names
+    the roll that is to replace it.
+    """
 
     __tablename__ = "amphora"
 
@@ -32,10 +39,15 @@ class Amphora(Base, Identified, Timestamped):
     ha_port_id: Mapped[str | None] = mapped_column(Uuid)
     cert_expiration: Mapped[datetime.datetime | None] = mapped_column(Timestamp)
     cert_busy: Mapped[bool] = mapped_column(Boolean, default=False)
+    papers: Mapped[str | None] = mapped_column(String(128))
     cached_zone: Mapped[str | None] = mapped_column(String(255))
     image_id: Mapped[str | None] = mapped_column(String(36))
     compute_flavor: Mapped[str | None] = mapped_column(String(255))
     condemned: Mapped[bool] = mapped_column(Boolean, default=False)
+    condemned_by: Mapped[str | None] = mapped_column(String(16))
+    condemned_why: Mapped[str | None] = mapped_column(Text)
+    replacing_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    roll_id: Mapped[str | None] = mapped_column(Uuid, index=True)
 
     load_balancer: Mapped["LoadBalancer | None"] = relationship(back_populates="amphorae")
 
@@ -63,6 +75,12 @@ class AmphoraHealth(Base):
 
     ``boot_id`` is only ever learnt over mutual TLS, from a report; a heartbeat counts when it is of that boot and its
     ``sequence`` is above the last one: so no recorded datagram can be played again.
+
+    ``told`` and ``counted`` are digests of the statuses and of the counters that were written last, and of what else
+    they follow from: while they stay the same, a heartbeat costs its ``sequence`` and nothing more.
+
+    ``silent_since_ms`` is 0 for an amphora that is heard. Otherwise a health manager that was sure not to be blind has
+    missed it since then (the database's clock); the next heartbeat that counts makes it 0 again.
     """
 
     __tablename__ = "amphora_health"
@@ -72,6 +90,9 @@ class AmphoraHealth(Base):
     sequence: Mapped[int] = mapped_column(BigInteger, default=0)
     last_update_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     digest: Mapped[str] = mapped_column(String(64), default="")
+    told: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    counted: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    silent_since_ms: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class AmphoraMemberPort(Base):

@@ -11,7 +11,9 @@ from typing import Any, Final
 from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
-from lictor.model.loadbalancer import LoadBalancer
+from lictor.model import trail
+from lictor.model.clock import clock_ms
+from lictor.model.loadbalancer import LoadBalancer, needs_work
 from lictor.model.resource import Child
 from lictor.model.statuses import Provisioning
 from lictor.model.store import rows_changed
@@ -51,10 +53,17 @@ def begin(session: Session, load_balancer_id: str, allowed: Collection[str] = WR
     )
     accepted = rows_changed(
         session,
-        statement.values(generation=LoadBalancer.generation + 1, provisioning_status=status, attempts=0, retry_at_ms=0),
+        statement.values(
+            generation=LoadBalancer.generation + 1,
+            provisioning_status=status,
+            attempts=0,
+            retry_at_ms=0,
+            **needs_work(),
+        ),
     )
     query = select(LoadBalancer).where(LoadBalancer.id == load_balancer_id)
     load_balancer = session.scalar(query.execution_options(populate_existing=True))
+    trail.meet(load_balancer_id)
     if load_balancer is not None and not accepted:
         raise Immutable(load_balancer)
     return load_balancer
@@ -68,7 +77,20 @@ def ask_again(session: Session, load_balancer_id: str) -> None:
     """
     statement = update(LoadBalancer).where(LoadBalancer.id == load_balancer_id)
     session.execute(
-        statement.values(observed_generation=0, updated_at=LoadBalancer.updated_at),
+        statement.values(observed_generation=0, updated_at=LoadBalancer.updated_at, **needs_work()),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def ask_idle(session: Session, load_balancer_ids: Collection[str]) -> None:
+    """``ask_again`` for many, but for those that a worker is at and those that wait for one already."""
+    statement = update(LoadBalancer).where(
+        LoadBalancer.id.in_(load_balancer_ids),
+        LoadBalancer.lease_expires_ms <= clock_ms(),
+        LoadBalancer.observed_generation != 0,
+    )
+    session.execute(
+        statement.values(observed_generation=0, updated_at=LoadBalancer.updated_at, **needs_work()),
         execution_options={"synchronize_session": False},
     )
 

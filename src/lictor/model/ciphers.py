@@ -7,6 +7,7 @@ linked with the same. It only answers for TLS 1.2 and older; the suites of TLS 1
 import functools
 import re
 import ssl
+from collections.abc import Collection
 from typing import Final
 
 TLS13_SUITES: Final = (
@@ -14,16 +15,31 @@ TLS13_SUITES: Final = (
     "TLS_AES_128_CCM_8_SHA256",
 )  # fmt: skip
 
+DEFAULT_SUITES: Final = TLS13_SUITES[:3]
+"""What OpenSSL takes for TLS 1.3 if nothing else is said (ciphers(1))."""
+
 _DIRECTIVE = re.compile(r"@STRENGTH|@SECLEVEL=[0-5]")
 _VERSIONS: Final = {
     "SSLv3": ssl.HAS_SSLv3, "TLSv1": ssl.HAS_TLSv1, "TLSv1.1": ssl.HAS_TLSv1_1, "TLSv1.2": ssl.HAS_TLSv1_2,
     "TLSv1.3": ssl.HAS_TLSv1_3,
 }  # fmt: skip
+_OLDER: Final = {
+    "SSLv3": {"SSLv3"}, "TLSv1": {"SSLv3", "TLSv1.0"}, "TLSv1.1": {"SSLv3", "TLSv1.0"},
+    "TLSv1.2": {"SSLv3", "TLSv1.0", "TLSv1.2"},
+}  # fmt: skip
+"""The ages of ciphers that a version of TLS can use, by OpenSSL's names."""
 
 
 def offers_version(version: str) -> bool:
     """Whether this version of TLS, by Octavia's name, can be spoken at all."""
     return _VERSIONS[version]
+
+
+def gap(versions: Collection[str]) -> str:
+    """A version of TLS that is missing between others; empty if there is none."""
+    places = [place for place, version in enumerate(_VERSIONS) if version in versions]
+    inside = list(_VERSIONS)[places[0] : places[-1]] if places else []
+    return next((version for version in inside if version not in versions), "")
 
 
 @functools.lru_cache(maxsize=256)
@@ -38,9 +54,31 @@ def unknown(ciphers: str) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=256)
 def selected(ciphers: str) -> tuple[str, ...]:
     """The ciphers that a list comes to, by name; none if it takes out all that it puts in."""
-    named = [element for element in _elements(ciphers) if element in TLS13_SUITES]
+    older, suites = split(ciphers)
+    return (*suites, *_select(older))
+
+
+@functools.lru_cache(maxsize=256)
+def split(ciphers: str) -> tuple[str, tuple[str, ...]]:
+    """What of a list is for TLS 1.2 and older, in the same notation, and the suites of TLS 1.3.
+
+    The first is empty if it would select nothing, and OpenSSL would refuse it.
+    """
     older = ":".join(element for element in _elements(ciphers) if element not in TLS13_SUITES)
-    return (*named, *_select(older))
+    suites = dict.fromkeys(element for element in _elements(ciphers) if element in TLS13_SUITES)
+    return (older if _select(older) else ""), tuple(suites)
+
+
+def spoken(ciphers: str | None, versions: Collection[str]) -> list[str]:
+    """Those of the versions of TLS that can be spoken with these ciphers, oldest first.
+
+    A list without a suite of TLS 1.3 says nothing about that version, as in OpenSSL, which has its own suites for it.
+    """
+    older, _suites = split(ciphers) if ciphers else ("DEFAULT", ())
+    ages = set(_select(older).values())
+    return [
+        version for version in _VERSIONS if version in versions and (version == "TLSv1.3" or ages & _OLDER[version])
+    ]
 
 
 def _elements(ciphers: str) -> list[str]:
@@ -56,10 +94,11 @@ def _means_something(element: str) -> bool:
     return bool(_select(element))
 
 
-def _select(ciphers: str) -> tuple[str, ...]:
+def _select(ciphers: str) -> dict[str, str]:
+    """What OpenSSL makes of it, but for the suites of TLS 1.3: each cipher's name, and the version it came with."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.set_ciphers(ciphers)
     except ssl.SSLError:
-        return ()
-    return tuple(each["name"] for each in context.get_ciphers() if each["name"] not in TLS13_SUITES)
+        return {}
+    return {each["name"]: each["protocol"] for each in context.get_ciphers() if each["name"] not in TLS13_SUITES}

@@ -7,10 +7,14 @@ before the wait. So reading is REPEATABLE READ and writing READ COMMITTED; SQLit
 
 import datetime
 import functools
+import importlib
+import importlib.util
 import math
 import os
+import sqlite3
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
@@ -27,38 +31,43 @@ TRUSTED: Final = 1.0
 WRITE: Final = "lictor_write"
 """The execution option of a connection that says that its transaction is going to write."""
 
-_DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
+def make_engine(url: str, single: bool = False) -> Engine:
+    """An engine for SQLAlchemy's ``url``, in which the driver may be left out.
 
-def make_engine(url: str) -> Engine:
-    """An engine for SQLAlchemy's ``url``, in which the driver may be left out."""
+    Connections of a ``single`` one are for reading by single statements, each of which sees a consistent view by
+    itself: no round trips for transactions.
+    """
     named = make_url(url)
-    named = named.set(drivername=_DRIVERS.get(named.drivername, named.drivername))
-    if named.get_backend_name() == "sqlite":
-        engine = create_engine(named, connect_args={"timeout": LOCK_TIMEOUT, "check_same_thread": False})
-        _listen(engine, _sqlite_connect, _sqlite_begin)
-    elif named.get_backend_name() == "postgresql":
-        engine = _pooled(named)
-        _listen(engine, _postgresql_connect, _postgresql_begin)
-    else:
-        engine = _pooled(named, connect_args=_mysql_arguments(named))
-        _listen(engine, _mysql_connect, _mysql_begin)
+    named = named.set(drivername=_driver(named.drivername))
+    make, connect, begin = _KINDS.get(named.get_backend_name(), _KINDS["mysql"])
+    options = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if single else {}
+    engine = make(named, options)
+    event.listen(engine, "connect", connect)
+    if not single:
+        event.listen(engine, "begin", begin)
     _leave_to_parent(engine)
     return engine
 
 
-def _pooled(url: URL, **options: Any) -> Engine:
+def _driver(name: str) -> str:
+    """The driver of a database for which a URL names none: of two for MySQL, the one in C if it is there."""
+    fast = importlib.util.find_spec("MySQLdb") is not None
+    ours = {
+        "postgresql": "psycopg",
+        "mysql": "mysqldb" if fast else "pymysql",
+        "mariadb": "mysqldb" if fast else "pymysql",
+    }
+    return f"{name}+{ours[name]}" if name in ours else name
+
+
+def _pooled(url: URL, options: dict[str, Any]) -> Engine:
     # Sessions end their transactions: the pool need not do so once more.
     pool = {"pool_use_lifo": True, "pool_reset_on_return": None, "pool_size": 20, "max_overflow": 20}
     engine = create_engine(url, **pool, **options)
     event.listen(engine, "checkin", _remember_use)
     event.listen(engine, "checkout", functools.partial(_check_idle, engine))
     return engine
-
-
-def _listen(engine: Engine, connect: Any, begin: Any) -> None:
-    event.listen(engine, "connect", connect)
-    event.listen(engine, "begin", begin)
 
 
 def _remember_use(_connection: Any, record: Any) -> None:
@@ -90,13 +99,30 @@ def _leave_to_parent(engine: Engine) -> None:
 # --- SQLite ----------------------------------------------------------------------------------------------------------
 
 
+def _sqlite(url: URL, options: dict[str, Any]) -> Engine:
+    return create_engine(url, connect_args={"timeout": LOCK_TIMEOUT, "check_same_thread": False}, **options)
+
+
 def _sqlite_connect(connection: Any, _record: object) -> None:
     # None: the driver sends no BEGIN of its own (https://docs.python.org/3/library/sqlite3.html#transaction-control).
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     # FULL: in WAL mode NORMAL may lose acknowledged transactions when the power fails (https://sqlite.org/pragma.html).
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _use_wal(connection: Any) -> None:
+    """The first connections to a new file may meet here: SQLite tells all but one at once that it is busy."""
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _sqlite_begin(connection: Any) -> None:
@@ -128,14 +154,26 @@ def _postgresql_begin(connection: Any) -> None:
 # --- MySQL and MariaDB -----------------------------------------------------------------------------------------------
 
 
+_GALERA_SYNC_WAIT: Final = 1 | 2 | 4
+"""Reads, updates and deletes, inserts: the first statement of a transaction waits for what the cluster has committed.
+
+Writes that decide by what they read need it too: not for safety, which certification gives, but so that an object
+which was made through another node a moment ago is not answered with 404.
+"""
+
+
+def _mysql(url: URL, options: dict[str, Any]) -> Engine:
+    return _pooled(url, {**options, "connect_args": _mysql_arguments(url)})
+
+
 def _mysql_arguments(url: URL) -> dict[str, Any]:
     arguments: dict[str, Any] = {"charset": "utf8mb4"}
-    if url.get_driver_name() == "pymysql":
-        from pymysql.constants import FIELD_TYPE
-        from pymysql.converters import conversions
-
-        # Its own parser of times takes a third of the time of a long list.
-        arguments["conv"] = conversions | {FIELD_TYPE.DATETIME: datetime.datetime.fromisoformat}
+    package = {"mysqldb": "MySQLdb", "pymysql": "pymysql"}.get(url.get_driver_name())
+    if package:
+        types = importlib.import_module(f"{package}.constants.FIELD_TYPE")
+        known = importlib.import_module(f"{package}.converters").conversions
+        # Their own parsers of times take a third of the time of a long list.
+        arguments["conv"] = known | {types.DATETIME: datetime.datetime.fromisoformat}
     return arguments
 
 
@@ -144,6 +182,9 @@ def _mysql_connect(connection: Any, _record: object) -> None:
         # TRADITIONAL: a value that does not fit is an error, and not cut to fit.
         cursor.execute(f"SET SESSION sql_mode = 'TRADITIONAL', SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}")
         cursor.execute("SET SESSION group_concat_max_len = 1073741824")  # See listed.py; MySQL's default is 1024.
+        # A node of Galera may be behind: who was answered by one node must find what it wrote on every other one.
+        if cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'") and cursor.fetchone()[1] == "ON":
+            cursor.execute(f"SET SESSION wsrep_sync_wait = {_GALERA_SYNC_WAIT}")
 
 
 def _mysql_begin(connection: Any) -> None:
@@ -153,12 +194,25 @@ def _mysql_begin(connection: Any) -> None:
         connection.info["level"] = level
 
 
+_KINDS: Final[dict[str, tuple[Callable[[URL, dict[str, Any]], Engine], Any, Any]]] = {
+    "sqlite": (_sqlite, _sqlite_connect, _sqlite_begin),
+    "postgresql": (_pooled, _postgresql_connect, _postgresql_begin),
+    "mysql": (_mysql, _mysql_connect, _mysql_begin),
+}
+
+
 @compiles(CreateTable, "mysql", "mariadb")
 def _create_table(element: CreateTable, compiler: Any, **kw: Any) -> str:
-    """Text is equal if its bytes are, as elsewhere; a server's default may ignore case and final spaces."""
-    collation = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"
     statement = compiler.visit_create_table(element, **kw).rstrip()
-    return f"{statement} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation}"
+    return f"{statement} ENGINE=InnoDB DEFAULT {collation(compiler.dialect)}"
+
+
+def collation(dialect: Any) -> str:
+    """MySQL's and MariaDB's words for: text is equal if its bytes are, as elsewhere.
+
+    A server's default may ignore case and final spaces.
+    """
+    return f"CHARACTER SET utf8mb4 COLLATE {'utf8mb4_nopad_bin' if dialect.is_mariadb else 'utf8mb4_0900_bin'}"
 
 
 # --- lost races ------------------------------------------------------------------------------------------------------

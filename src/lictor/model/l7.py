@@ -21,7 +21,7 @@ class L7Policy(Base, Child):
     description: Mapped[str] = mapped_column(String(255), default="")
     listener_id: Mapped[str] = mapped_column(Uuid, ForeignKey("listener.id"), index=True)
     action: Mapped[str] = mapped_column(String(32))
-    redirect_pool_id: Mapped[str | None] = mapped_column(Uuid, ForeignKey("pool.id"))
+    redirect_pool_id: Mapped[str | None] = mapped_column(Uuid, ForeignKey("pool.id"), index=True)
     redirect_url: Mapped[str | None] = mapped_column(String(255))
     redirect_prefix: Mapped[str | None] = mapped_column(String(255))
     redirect_http_code: Mapped[int | None] = mapped_column(Integer)

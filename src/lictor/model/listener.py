@@ -23,7 +23,7 @@ class Listener(Base, Child):
     protocol: Mapped[str] = mapped_column(String(16))
     protocol_port: Mapped[int] = mapped_column(Integer)
     connection_limit: Mapped[int] = mapped_column(Integer, default=-1)
-    default_pool_id: Mapped[str | None] = mapped_column(Uuid, ForeignKey("pool.id", ondelete="SET NULL"))
+    default_pool_id: Mapped[str | None] = mapped_column(Uuid, ForeignKey("pool.id", ondelete="SET NULL"), index=True)
     default_tls_container_ref: Mapped[str | None] = mapped_column(String(255))
     sni_container_refs: Mapped[list[str]] = mapped_column(JSON, default=list)
     client_ca_tls_container_ref: Mapped[str | None] = mapped_column(String(255))

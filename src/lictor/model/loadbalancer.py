@@ -1,11 +1,13 @@
 """The load balancer: root of the tree, and the row on which the loop keeps its accounts."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Computed, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Computed, ForeignKey, Index, Integer, String, Text, case, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from lictor.model import trail
 from lictor.model.base import Base, Uuid
+from lictor.model.clock import clock_ms
 from lictor.model.resource import Resource
 from lictor.model.statuses import Topology
 
@@ -21,7 +23,8 @@ class LoadBalancer(Base, Resource):
     The loop needs to act when ``generation`` (raised with every accepted write below) and ``observed_generation`` (the
     last one applied; 0 when that is in doubt) differ. The ``lease_*`` columns say which worker acts; ``retry_at_ms``
     (the database's clock) keeps a failing load balancer from being tried before its time; ``fault`` is what went wrong,
-    for users to read.
+    for users to read. Since ``work_since_ms`` it has not been as it should be (0: it is), and ``requests`` are the ids
+    of the writes that are not applied yet (``trail``).
     """
 
     __tablename__ = "load_balancer"
@@ -49,6 +52,8 @@ class LoadBalancer(Base, Resource):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     retry_at_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     fault: Mapped[str | None] = mapped_column(Text)
+    work_since_ms: Mapped[int] = mapped_column(BigInteger, default=clock_ms(), deferred=True)
+    requests: Mapped[str] = mapped_column(String(trail.SHARED), default=trail.current)
     # Kept by the database, so that no writer can forget it. Never read but in a WHERE, by the index on it.
     unsettled: Mapped[bool | None] = mapped_column(
         Boolean, Computed("generation <> observed_generation"), deferred=True, nullable=True
@@ -67,6 +72,19 @@ class LoadBalancer(Base, Resource):
     )
 
 
+def needs_work() -> dict[str, Any]:
+    """Columns of an UPDATE by which load balancers need work: since when, and for whose request if there is one.
+
+    They follow from themselves alone: MySQL counts with values that the same UPDATE has changed already.
+    """
+    since, told = LoadBalancer.work_since_ms, LoadBalancer.requests
+    columns: dict[str, Any] = {"work_since_ms": case((since == 0, clock_ms()), else_=since)}
+    if request_id := trail.current():
+        room = func.length(told) < trail.SHARED - 1 - len(request_id)
+        columns["requests"] = case((told == "", request_id), (room, told + (" " + request_id)), else_=request_id)
+    return columns
+
+
 class AdditionalVip(Base):
     """A further address of a load balancer, on another subnet of the VIP's network (reference, 1.6)."""
 
@@ -79,3 +97,15 @@ class AdditionalVip(Base):
     port_id: Mapped[str] = mapped_column(Uuid)
     network_id: Mapped[str] = mapped_column(Uuid)
     port_owned: Mapped[bool] = mapped_column(default=True)
+
+
+class GivenPort(Base):
+    """A port that a user brought, for the VIP or an additional one: two load balancers cannot have the same.
+
+    Ports of our making need no row: whoever names one is told that it has a device.
+    """
+
+    __tablename__ = "given_port"
+
+    port_id: Mapped[str] = mapped_column(Uuid, primary_key=True)
+    load_balancer_id: Mapped[str] = mapped_column(Uuid, ForeignKey("load_balancer.id"), index=True)

@@ -1,11 +1,12 @@
 """The pool, its members and its health monitor."""
 
+import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import JSON, Boolean, Float, ForeignKey, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from lictor.model.base import Base, Uuid
+from lictor.model.base import Base, Timestamp, Uuid, now
 from lictor.model.resource import Child
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Member(Base, Child):
 
     __tablename__ = "member"
 
-    pool_id: Mapped[str] = mapped_column(Uuid, ForeignKey("pool.id"), index=True)
+    # Always found by their pool, which the unique constraint begins with: further indexes would only slow INSERT down.
+    created_at: Mapped[datetime.datetime] = mapped_column(Timestamp, default=now)
+    pool_id: Mapped[str] = mapped_column(Uuid, ForeignKey("pool.id"))
     address: Mapped[str] = mapped_column(String(64))
     protocol_port: Mapped[int] = mapped_column(Integer)
     weight: Mapped[int] = mapped_column(Integer, default=1)

@@ -24,10 +24,10 @@ def oldest_first(
     order: InstrumentedAttribute[Any] | None = None,
 ) -> Hanging:
     """Rows that hang on others by their age, or by ``order``."""
-    return Hanging(parent, child, (parent.class_.created_at if order is None else order, child))
+    return Hanging(parent, child, parent.class_.created_at if order is None else order)
 
 
-TAGS = Hanging(Tag.resource_id, Tag.tag, (Tag.tag,))
+TAGS = Hanging(Tag.resource_id, Tag.tag)
 """The tags of each object, in alphabetical order."""
 
 

@@ -1,6 +1,6 @@
 """The rules that hold between the objects of a tree, as far as they need nothing but the objects' own values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 LISTENER_POOL_PROTOCOLS: Final[dict[str, frozenset[str]]] = {
@@ -32,6 +32,9 @@ TLS_HEADERS: Final = frozenset(
 """Headers that listeners may insert; those of a client's certificate only where there is one (reference, 1.7)."""
 
 DATAGRAM_POOLS: Final = frozenset({"UDP", "SCTP"})
+TLS_LISTENERS: Final = frozenset({"TERMINATED_HTTPS", "PROMETHEUS"})
+"""Listeners that may have certificates."""
+
 HTTP_LISTENERS: Final = frozenset({"HTTP", "TERMINATED_HTTPS"})
 HTTP_MONITORS: Final = frozenset({"HTTP", "HTTPS"})
 _DATAGRAM_POOL_MONITORS: Final = frozenset({"UDP-CONNECT", "SCTP", "TCP", "HTTP"})
@@ -66,7 +69,7 @@ def wrong_with_tls(protocol: str, values: Mapping[str, Any]) -> str | None:
     """What is wrong with a listener's certificates and client authentication, in words (reference, 1.7)."""
     served, authority = _has_certificate(values), values.get("client_ca_tls_container_ref")
     asked, revoked = values.get("client_authentication") not in (None, "NONE"), values.get("client_crl_container_ref")
-    if protocol not in ("TERMINATED_HTTPS", "PROMETHEUS"):
+    if protocol not in TLS_LISTENERS:
         named = served or authority or asked or revoked
         return f"certificates and client authentication are not for {protocol} listeners." if named else None
     if protocol == "TERMINATED_HTTPS" and not served:
@@ -97,6 +100,14 @@ def wrong_with_pool_tls(protocol: str, values: Mapping[str, Any]) -> str | None:
     if values.get("crl_container_ref") and not values.get("ca_tls_container_ref"):
         return "crl_container_ref needs ca_tls_container_ref."
     return None
+
+
+def member_fits_vips(protocol: str, address: str, vips: Iterable[str]) -> bool:
+    """Whether a member can be reached: the kernel translates addresses of UDP and SCTP within an IP version only.
+
+    Octavia has the same limit (reference, 4.7 "Families"), and finds out in the amphora.
+    """
+    return protocol not in DATAGRAM_POOLS or any((":" in vip) == (":" in address) for vip in vips)
 
 
 def monitor_fits_pool(monitor_type: str, pool_protocol: str) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import CursorResult, Delete, Update
+from sqlalchemy import Connection, CursorResult, Delete, Engine, ExceptionContext, Update, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -27,6 +27,9 @@ class Store:
     def __init__(self, url: str) -> None:
         """``url`` is SQLAlchemy's, e.g. ``sqlite:////var/lib/lictor/lictor.db``."""
         self.engine = make_engine(url)
+        self._single = make_engine(url, single=True)
+        self.engines = (self.engine, self._single)
+        _forget_together(*self.engines)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextlib.contextmanager
@@ -35,6 +38,17 @@ class Store:
         with self._sessions() as session:
             # Closing rolls back, and leaves what was read readable, which an explicit rollback would not.
             yield session
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A connection for reading with a single statement: cheaper than ``read``, where each sees another moment."""
+        with self._single.connect() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close all connections that nobody uses."""
+        for engine in self.engines:
+            engine.dispose()
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a transaction and return its result once COMMIT has returned.
@@ -53,6 +67,19 @@ class Store:
                     raise
                 time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))
         raise AssertionError("unreachable")
+
+
+def _forget_together(*engines: Engine) -> None:
+    """Whichever engine notices that the server is gone: the connections of all are."""
+
+    def forget(context: ExceptionContext) -> None:
+        cannot_connect = context.connection is None
+        if context.is_disconnect or cannot_connect:
+            for engine in engines:
+                engine.dispose()
+
+    for engine in engines:
+        event.listen(engine, "handle_error", forget)
 
 
 def rows_changed(session: Session, statement: Update | Delete) -> int:

@@ -22,7 +22,7 @@ def haproxy(*servers, extra="    balance roundrobin"):
 
 def commands(old, new):
     steps = changes.plan(old, new)
-    return steps if steps is None else [step.command for step in steps]
+    return steps if steps is None else [step.command for step in steps + changes.removals(old, new)]
 
 
 A, B = server("a"), server("b", options="check inter 1s")
@@ -38,6 +38,20 @@ def test_a_new_server_is_added_checked_and_enabled():
         f"add server {name} 192.0.2.1:80 weight 1 check inter 1s",
         f"enable health {name}",
         f"enable server {name}",
+        f"set server {name} health down",
+    ]
+
+
+def test_a_pinged_server_begins_as_down_and_is_up_when_nobody_pings_it_any_more():
+    name, ping = f"{BACKEND}/c", wire.Ping(address="192.0.2.1", interval=1, timeout=1)
+    pinged = server("c", ping=ping)
+    assert commands(haproxy(A), haproxy(A, pinged))[1:] == [f"enable server {name}", f"set server {name} health down"]
+    assert commands(haproxy(A, pinged), haproxy(A, server("c"))) == [f"set server {name} health up"]
+    assert commands(haproxy(A, server("c")), haproxy(A, pinged)) == [], "it goes on until it does not answer"
+    maint = change(pinged, state=wire.ServerState.MAINT)
+    assert commands(haproxy(A, maint), haproxy(A, pinged)) == [
+        f"set server {name} state ready",
+        f"set server {name} health down",
     ]
 
 
@@ -48,7 +62,7 @@ def test_a_new_server_in_maintenance_is_not_enabled():
 
 def test_servers_come_before_others_go():
     kinds = [command.split()[0] for command in commands(haproxy(A), haproxy(B))]
-    assert kinds == ["add", "enable", "enable", "set", "del"]
+    assert kinds == ["add", "enable", "enable", "set", "set", "del"]
 
 
 def test_weight_and_state_are_changed_in_place():
@@ -68,6 +82,39 @@ def test_another_skeleton_needs_a_reload():
     assert commands(haproxy(A), haproxy(A, extra="    balance leastconn")) is None
 
 
+def comparing(value, test="acl r8 path -m beg -u 8 --"):
+    pattern = wire.Pattern(number=8, test=test, value=value)
+    config = f"frontend f\n    {pattern.line()}\n    http-request deny if r8\n"
+    return wire.HAProxy(config=config, patterns=[pattern])
+
+
+def test_a_new_value_of_a_rule_is_there_before_the_old_one_goes():
+    assert commands(comparing("/a"), comparing("/b c;\\d")) == ["add acl #8 /b\\ c\\;\\\\d", "del acl #8 /a"]
+    assert commands(comparing("(?<a>b)"), comparing("/a")) == ["add acl #8 /a", "del acl #8 (?<a>b)"]
+    assert commands(comparing("/a"), comparing("/a")) == []
+
+
+def limited(**limits):
+    found = [wire.Limit(frontend=frontend, connections=limit) for frontend, limit in limits.items()]
+    config = "".join(f"frontend {each.frontend}\n    {each.line()}\n" for each in found)
+    return wire.HAProxy(config=config, limits=found)
+
+
+def test_a_connection_limit_changes_in_place_each_in_its_frontend():
+    assert commands(limited(f=10, g=20), limited(f=20, g=20)) == ["set maxconn frontend f 20"]
+    assert commands(limited(f=10, g=20), limited(f=20, g=10)) == [
+        "set maxconn frontend f 20",
+        "set maxconn frontend g 10",
+    ]
+    assert commands(limited(f=10), limited(g=10)) is None
+
+
+@pytest.mark.parametrize("new", [comparing("a<<b"), comparing("a\tb"), comparing("/b", "acl r8 path -m end -u 8 --")])
+def test_what_a_command_cannot_say_of_a_rule_needs_a_reload(new):
+    assert commands(comparing("/a"), new) is None
+    assert commands(new, comparing("/a")) is None
+
+
 @pytest.mark.parametrize(
     ("command", "answer", "done"),
     [
@@ -82,7 +129,8 @@ def test_another_skeleton_needs_a_reload():
     ],
 )
 def test_only_the_right_answers_count(command, answer, done):
-    step = next(s for s in changes.plan(haproxy(A), haproxy(B)) if s.command.startswith(command))
+    both = changes.plan(haproxy(A), haproxy(B)) + changes.removals(haproxy(A), haproxy(B))
+    step = next(s for s in both if s.command.startswith(command))
     assert step.done(answer) is done
 
 
@@ -160,8 +208,9 @@ def test_pools_name_their_own_members_only_and_without_any_are_up():
     rows = stat(
         f"{BACKEND},a,,,,,,,MAINT,1,,2", f"{BACKEND},old,,,,,,,MAINT,1,,2", f"{BACKEND},BACKEND,,,,,,,DOWN,0,,1"
     )
-    assert statistics.pools(rows, {(BACKEND, "a")})[BACKEND] == wire.PoolReport(status="DOWN", members={"a": "MAINT"})
-    assert statistics.pools(rows, set())[BACKEND] == wire.PoolReport(status="UP")
+    report = wire.PoolReport(status="DOWN", members={"a": "MAINT"})
+    assert statistics.pools(rows, {(BACKEND, "a")}, {})[BACKEND] == report
+    assert statistics.pools(rows, set(), {})[BACKEND] == wire.PoolReport(status="UP")
     assert statistics.strays(rows, {(BACKEND, "a")}) == [(BACKEND, "old")]
 
 
@@ -185,6 +234,24 @@ def test_counters_go_on_over_workers_agents_and_listeners_that_come_back(tmp_pat
     assert sums["f"].active_connections == 8
 
 
+def test_a_worker_that_leaves_is_counted_to_its_end(tmp_path):
+    def figures(total, active=0):
+        return {"f": wire.ListenerStatistics(total_connections=total, active_connections=active)}
+
+    carry = Carry(tmp_path / "counters.json")
+    carry.count(10, figures(5, 2))
+    carry.leaves(10, figures(6, 2))
+    both = carry.count(11, figures(1, 1))["f"]
+    assert (both.total_connections, both.active_connections) == (7, 3)
+    carry.leaves(10, figures(8))
+    carry.gone(10)
+    after = carry.count(11, figures(2))["f"]
+    assert (after.total_connections, after.active_connections) == (10, 0)
+    carry.leaves(11, figures(4, 3))
+    again = Carry(tmp_path / "counters.json").count(12, figures(1, 1))["f"]
+    assert (again.total_connections, again.active_connections) == (11, 1), "as it was last written down"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"worker": "x"}'])
 def test_counters_that_cannot_be_read_start_anew(tmp_path, text):
     (tmp_path / "counters.json").write_text(text)
@@ -198,3 +265,26 @@ def test_maxconn_leaves_descriptors_for_checks(tmp_path, monkeypatch):
     )
     assert int(words["maxconn"]) * 2 + 29 < 20000
     assert words["fd-hard-limit"] == "20000"
+
+
+@pytest.mark.parametrize(("options", "tls"), [("check inter 1s", "0"), ("check inter 1s ssl verify none", "1")])
+def test_a_server_that_begins_as_down_speaks_tls_if_its_line_says_so(options, tls):
+    _version, header, line, *_rest = serverstate.newborn(haproxy(change(A, options=options))).split("\n")
+    assert dict(zip(header[2:].split(), line.split(), strict=True))["srv_use_ssl"] == tls
+
+
+@pytest.mark.parametrize(
+    ("status", "check", "judged"),
+    [
+        ("DOWN", "INI", False),
+        ("DOWN", "* INI", False),
+        ("DOWN 1/3", "L7OK", False),  # a good check, but HAProxy wants three: the agent raises it next
+        ("DOWN 1/3", "* L4OK", False),
+        ("UP", "L7OK", True),
+        ("DOWN", "L4CON", True),
+        ("DOWN", "* L7STS", True),
+    ],
+)
+def test_a_new_server_is_judged_when_a_check_has_ended_and_its_result_holds(status, check, judged):
+    row = statistics.Row(BACKEND, "a", status, 1, wire.ListenerStatistics(), 0, check)
+    assert row.judged is judged

@@ -41,7 +41,7 @@ def test_a_new_nic_is_moved_named_and_given_all_and_its_vip_is_announced():
         "link set dev new9 name eth1",
         "link set dev eth1 mtu 1500 up",
         "address replace 192.0.2.2/24 dev eth1",
-        "address replace 2001:db8:0:0::5/128 dev eth1 nodad",
+        "address replace 2001:db8:0:0::5/128 dev eth1 nodad preferred_lft 0",
         "route replace 0.0.0.0/0 via 192.0.2.1 dev eth1 proto static",
     ]
     assert todo.announce == [("eth1", "2001:db8:0:0::5/128")]
@@ -53,7 +53,7 @@ def test_an_address_that_goes_takes_routes_and_others_of_its_subnet_with_it_so_t
     assert todo.inner == [
         "address del 192.0.2.9/24 dev eth1",
         "address replace 192.0.2.2/24 dev eth1",
-        "address replace 2001:db8:0:0::5/128 dev eth1 nodad",
+        "address replace 2001:db8:0:0::5/128 dev eth1 nodad preferred_lft 0",
         "route replace 0.0.0.0/0 via 192.0.2.1 dev eth1 proto static",
     ]
 
@@ -88,3 +88,11 @@ def test_names_are_given_up_before_they_are_taken():
     given = [index for index, c in enumerate(commands) if " name was" in c]
     assert len(taken) == len(given) == 2
     assert max(given) < min(taken)
+
+
+def test_an_address_that_floats_is_neither_given_nor_taken():
+    floating = change(ETH1, addresses=["192.0.2.2/24"], floating=["2001:db8::5/128", "198.51.100.7/32"])
+    without = change(THERE, addr_info=THERE.addr_info[:1])
+    for there in (THERE, without):
+        todo = plan([floating], [there], [], [DEFAULT])
+        assert (todo.inner, todo.announce) == ([], [])

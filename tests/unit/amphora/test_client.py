@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from lictor.amphora import pki
 from lictor.amphora.client import MAX_ANSWER, AgentClient, AgentFenced, AgentRefused, AgentUnreachable
 from lictor.amphora.pki import Authority
 from lictor.model import new_id
@@ -284,7 +285,7 @@ def steal(thief: ssl.SSLContext, port: int) -> None:
 
 def test_a_client_certificate_is_no_servers(authority: Authority, tmp_path: pathlib.Path) -> None:
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-    issued = authority._issue(AMPHORA, usage, datetime.timedelta(hours=1))
+    issued = pki._issue(authority.ring, AMPHORA, usage, datetime.timedelta(hours=1))
     (tmp_path / "posing.pem").write_text(issued.private_key + issued.certificate)
     posing = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     posing.load_cert_chain(tmp_path / "posing.pem")

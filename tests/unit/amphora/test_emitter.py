@@ -12,9 +12,7 @@ from . import trees
 HOSTILE = ["", " ", "a b", "a\nb", "a\tb", "a\0b", "a\rb", "'", '"', "$HOME", "#", "\\", "a;b", "é", "a'b", "\u2028"]
 
 
-@pytest.mark.parametrize(
-    "text", ["a\nb", "a\rb", "a\tb", "a\0b", "\x1b[0m", "\x7f", "\x85", "\u2028", "\ud800", None, 3]
-)
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\0b", "\x1b[0m", "\x7f", "\x85", "\u2028", "\ud800", None, 3])
 def test_a_string_that_has_no_place_in_a_line_is_refused(text) -> None:
     with pytest.raises(Unsafe, match="not a string of printable characters"):
         emitter.quoted(text)

@@ -8,7 +8,7 @@ from lictor.amphora import haproxy
 from lictor.amphora.emitter import Unsafe
 from lictor.amphora.tree import Unsupported
 from lictor.model import AdditionalVip, LoadBalancer, Pool
-from lictor.wire import HAProxy, ServerState
+from lictor.wire import HAProxy, Ping, ServerState
 
 from . import trees
 
@@ -52,6 +52,14 @@ def test_a_listener_listens_on_every_vip(root: LoadBalancer) -> None:
     assert {"bind 198.18.0.10:8080", "bind [fd00::10]:8080"} <= set(lines(root))
 
 
+def test_a_prometheus_listener_answers_nothing_but_metrics(root: LoadBalancer, tmp_path: pathlib.Path) -> None:
+    trees.listener(root, protocol="PROMETHEUS", protocol_port=8088)
+    said = lines(root)
+    assert "http-request return status 404 unless { path /metrics }" in said
+    assert "default_backend lictor-metrics" in said, "the agent's own section has it"
+    assert trees.complaints(render(root).config, tmp_path) == ""
+
+
 def test_a_pool_has_a_backend_for_each_listener_that_uses_it(root: LoadBalancer, pool: Pool) -> None:
     trees.member(pool)
     for port in (80, 81):
@@ -92,22 +100,51 @@ def test_timeouts_are_the_listeners(root: LoadBalancer, pool: Pool) -> None:
 
 @pytest.mark.parametrize(
     ("algorithm", "balance"),
-    [("ROUND_ROBIN", "roundrobin"), ("LEAST_CONNECTIONS", "leastconn"), ("SOURCE_IP", "source")],
+    [
+        ("ROUND_ROBIN", "roundrobin"),
+        ("LEAST_CONNECTIONS", "leastconn"),
+        ("SOURCE_IP", "source"),
+        ("SOURCE_IP_PORT", "hash var(txn.client)"),
+    ],
 )
 def test_each_algorithm_is_one_of_haproxys_dynamic_ones(root, pool, algorithm: str, balance: str) -> None:
     pool.lb_algorithm = algorithm
     trees.listener(root, default_pool=pool)
     assert f"balance {balance}" in lines(root)
-    assert ("hash-type consistent" in lines(root)) == (algorithm == "SOURCE_IP")
+    assert ("hash-type consistent" in lines(root)) == algorithm.startswith("SOURCE_IP")
 
 
-def test_a_members_place_by_source_address_does_not_depend_on_the_others(root: LoadBalancer, pool: Pool) -> None:
-    pool.lb_algorithm = "SOURCE_IP"
+@pytest.mark.parametrize("algorithm", ["SOURCE_IP", "SOURCE_IP_PORT"])
+def test_a_members_place_by_source_address_does_not_depend_on_the_others(root, pool, algorithm: str) -> None:
+    pool.lb_algorithm = algorithm
     trees.listener(root, default_pool=pool)
     members = [trees.member(pool, protocol_port=port) for port in range(80, 90)]
     before = {server.name: server for server in render(root).servers}
     pool.members.remove(members[0])
     assert {server.name: server for server in render(root).servers} == {m.id: before[m.id] for m in members[1:]}
+
+
+def test_a_cookie_that_was_given_over_tls_is_not_shown_elsewhere(root: LoadBalancer, pool: Pool) -> None:
+    pool.session_persistence = {"type": "HTTP_COOKIE"}
+    trees.listener(root, default_pool=pool)
+    given = "http-response add-header Set-Cookie 'SRV=%[srv_name]; path=/; HttpOnly"
+    assert {f"{given}' if !stays !{{ ssl_fc }}", f"{given}; Secure' if !stays {{ ssl_fc }}"} <= set(lines(root))
+
+
+PERSISTENCE = [{"type": "SOURCE_IP"}, {"type": "APP_COOKIE", "cookie_name": "JSESSIONID"}]
+
+
+@pytest.mark.parametrize("persistence", PERSISTENCE)
+def test_a_stick_table_forgets_after_a_day_and_outlives_a_reload(root, pool, persistence: dict[str, str]) -> None:
+    trees.listener(root, default_pool=pool)
+    member = trees.member(pool)
+    assert "peers lictor" not in lines(root)
+    pool.session_persistence = persistence
+    assert {"localpeer local", "peers lictor", "peer local 127.0.0.1:1025"} <= set(lines(root))
+    (table,) = [line for line in lines(root) if line.startswith("stick-table")]
+    assert table.endswith(" size 10k expire 24h peers lictor")
+    # Peers tell each other of servers by their numbers: those must not follow from the others' places.
+    assert f"server {member.id} 198.18.0.100:80 weight 1 id " in render(root).config
 
 
 def test_members_with_the_same_place_get_different_ones(root: LoadBalancer, pool: Pool) -> None:
@@ -187,28 +224,47 @@ def test_https_and_tls_hello_monitors_shake_hands(root: LoadBalancer, pool: Pool
     assert "option httpchk" not in lines(root)
 
 
-def test_members_that_are_pinged_are_changed_by_a_reload(root: LoadBalancer, pool: Pool) -> None:
+def test_members_that_are_pinged_are_the_agents_to_check(root: LoadBalancer, pool: Pool) -> None:
     trees.listener(root, default_pool=pool)
-    member = trees.member(pool)
-    trees.monitor(pool, type="PING")
-    rendered = render(root)
-    assert rendered.servers == []
-    assert f"server {member.id} " in rendered.skeleton()
-    assert {"external-check", "insecure-fork-wanted", "option external-check"} <= set(lines(root))
+    member = trees.member(pool, address="2001:DB8::9")
+    trees.monitor(pool, type="PING", delay=5, timeout=3, max_retries=2, max_retries_down=4)
+    [server] = render(root).servers
+    assert server.ping == Ping(address="2001:db8::9", interval=5, timeout=3, rise=2, fall=4)
+    assert "check" not in render(root).config
+    member.monitor_address = "192.0.2.7"
+    [server] = render(root).servers
+    assert server.ping and server.ping.address == "192.0.2.7"
 
 
-def test_nothing_may_fork_where_nothing_is_pinged(root: LoadBalancer, pool: Pool) -> None:
-    trees.listener(root, default_pool=pool)
-    trees.monitor(pool)
-    assert "insecure-fork-wanted" not in lines(root)
+@pytest.mark.parametrize("listens", ["HTTP", "TERMINATED_HTTPS"])
+@pytest.mark.parametrize("speaks", ["HTTP", "PROXY", "PROXYV2"])
+def test_headers_are_inserted_whatever_the_pool_speaks(root: LoadBalancer, listens: str, speaks: str) -> None:
+    pool = trees.pool(root, protocol=speaks)
+    wanted = dict.fromkeys(trees.HEADERS, "true")
+    tls = {"default_tls_container_ref": "x"} if listens == "TERMINATED_HTTPS" else {}
+    trees.listener(root, default_pool=pool, protocol=listens, insert_headers=wanted, **tls)
+    found = lines(root)
+    assert "option forwardfor" in found
+    for name in trees.HEADERS[1:]:
+        assert [line for line in found if line.startswith(f"http-request set-header {name} ")]
 
 
-def test_only_ranges_that_are_allowed_may_connect(root: LoadBalancer) -> None:
-    listener = trees.listener(root, allowed_cidrs=["10.0.0.0/8", "fd00::/8"])
-    assert {"acl allowed_cidrs src 10.0.0.0/8", "acl allowed_cidrs src fd00::/8"} <= set(lines(root))
-    assert "tcp-request connection reject unless allowed_cidrs" in lines(root)
-    listener.allowed_cidrs = []
-    assert "allowed_cidrs" not in render(root).config
+def test_requests_and_tunnels_have_limits_of_their_own(root: LoadBalancer, pool: Pool) -> None:
+    trees.listener(root, default_pool=pool, timeout_client_data=7000)
+    expected = {"timeout http-request 10000", "timeout http-keep-alive 7000", "timeout tunnel 3600000"}
+    assert expected <= set(lines(root))
+    assert not [line for line in lines(root) if "accept-invalid" in line]
+
+
+def test_bytes_that_pass_through_keep_the_listeners_limits(root: LoadBalancer, pool: Pool) -> None:
+    pool.protocol = "TCP"
+    trees.listener(root, default_pool=pool, protocol="TCP")
+    assert not [line for line in lines(root) if line.startswith(("timeout tunnel", "timeout http"))]
+
+
+def test_a_tunnel_may_be_idle_at_least_as_long_as_anything_else(root: LoadBalancer, pool: Pool) -> None:
+    trees.listener(root, default_pool=pool, timeout_client_data=3_600_001, timeout_member_data=0)
+    assert f"timeout tunnel {24 * 86400 * 1000}" in lines(root)
 
 
 def test_only_headers_that_are_true_are_inserted(root: LoadBalancer) -> None:
@@ -243,23 +299,22 @@ def test_what_is_being_deleted_is_not_rendered(root: LoadBalancer, pool: Pool, w
     assert (member.id in config) == (which == "monitor")
 
 
-@pytest.mark.parametrize("protocol", ["TERMINATED_HTTPS", "UDP", "SCTP", "PROMETHEUS"])
-def test_a_listener_that_amphorae_cannot_carry_is_named(root: LoadBalancer, protocol: str) -> None:
-    listener = trees.listener(root, protocol=protocol)
-    with pytest.raises(Unsupported, match=f"Listener {listener.id}: protocol {protocol} is not supported"):
+def test_a_listener_that_amphorae_cannot_carry_is_named(root: LoadBalancer) -> None:
+    listener = trees.listener(root, protocol="GOPHER")
+    with pytest.raises(Unsupported, match=f"Listener {listener.id}: protocol GOPHER is not supported"):
         render(root)
 
 
 def test_a_pool_that_amphorae_cannot_carry_is_named(root: LoadBalancer, pool: Pool) -> None:
     trees.listener(root, default_pool=pool)
-    pool.lb_algorithm = "SOURCE_IP_PORT"
-    with pytest.raises(Unsupported, match=f"Pool {pool.id}: lb_algorithm SOURCE_IP_PORT is not supported"):
+    pool.lb_algorithm = "FASTEST"
+    with pytest.raises(Unsupported, match=f"Pool {pool.id}: lb_algorithm FASTEST is not supported"):
         render(root)
 
 
 def test_a_header_that_amphorae_cannot_insert_is_named(root: LoadBalancer) -> None:
-    listener = trees.listener(root, insert_headers={"X-SSL-Issuer": "true"})
-    with pytest.raises(Unsupported, match=f"Listener {listener.id}: .*X-SSL-Issuer"):
+    listener = trees.listener(root, insert_headers={"X-Other": "true"})
+    with pytest.raises(Unsupported, match=f"Listener {listener.id}: .*X-Other"):
         render(root)
 
 

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from lictor.amphora import pki
+from lictor.amphora import pki, ring
 from lictor.amphora.keep import Unusable
 from lictor.amphora.pki import Authority
+from lictor.amphora.ring import Ring
 from lictor.model import new_id, now
 
 
@@ -94,8 +95,8 @@ def test_the_controllers_context_is_kept_until_its_certificate_is_old(
 ) -> None:
     first = authority.client_context()
     assert authority.client_context() is first
-    later = pki._now() + datetime.timedelta(days=pki.CLIENT_DAYS * 2 / 3, minutes=1)
-    monkeypatch.setattr(pki, "_now", lambda: later)
+    later = ring.now() + datetime.timedelta(days=pki.CLIENT_DAYS * 2 / 3, minutes=1)
+    monkeypatch.setattr(ring, "now", lambda: later)
     assert authority.client_context() is not first
 
 
@@ -117,13 +118,13 @@ def test_a_damaged_authority_is_refused_by_name(tmp_path: pathlib.Path, content:
 
 
 def test_half_an_authority_is_refused_by_name(tmp_path: pathlib.Path) -> None:
-    file = broken(tmp_path, pki._make()[:400])
+    file = broken(tmp_path, Ring.make().dump()[:400])
     with pytest.raises(Unusable, match=f"{file} does not hold"):
         Authority.open(tmp_path)
 
 
 def test_another_authoritys_key_is_refused_by_name(tmp_path: pathlib.Path) -> None:
-    key, rest = pki._make().split(b"-----BEGIN CERT")[0], pki._make().split(b"-----BEGIN CERT")[1]
+    key, rest = Ring.make().dump().split(b"-----BEGIN CERT")[0], Ring.make().dump().split(b"-----BEGIN CERT")[1]
     file = broken(tmp_path, key + b"-----BEGIN CERT" + rest)
     with pytest.raises(Unusable, match=f"{file} holds a key that is not the one"):
         Authority.open(tmp_path)
@@ -138,8 +139,8 @@ def test_a_certificate_that_may_not_sign_is_refused_by_name(authority: Authority
 
 def test_an_expired_authority_is_refused_by_name(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Authority.open(tmp_path)
-    later = pki._now() + datetime.timedelta(days=366 * pki.AUTHORITY_YEARS)
-    monkeypatch.setattr(pki, "_now", lambda: later)
+    later = ring.now() + datetime.timedelta(days=366 * ring.AUTHORITY_YEARS)
+    monkeypatch.setattr(ring, "now", lambda: later)
     with pytest.raises(Unusable, match=r"authority\.pem holds a certificate that expired on"):
         Authority.open(tmp_path)
 

@@ -5,7 +5,7 @@ import dataclasses
 import msgspec
 import pytest
 
-from lictor.amphora.state import Nic, Settings, Wiring, desired_state
+from lictor.amphora.state import Nic, Place, Settings, Wiring, desired_state
 from lictor.drivers.network.base import Port, Subnet
 from lictor.model import AdditionalVip, Amphora, LoadBalancer, new_id
 from lictor.wire import DesiredState, Route
@@ -19,9 +19,12 @@ def subnet(cidr: str, gateway: str) -> Subnet:
     return Subnet(new_id(), "", "network", cidr, gateway, ())
 
 
+def place(ip: str, cidr: str, gateway: str = "") -> Place:
+    return Place(Port(new_id(), "", "network", "", ip, "fa:16:3e:00:00:01"), subnet(cidr, gateway))
+
+
 def nic(name: str, ip: str, cidr: str, gateway: str = "") -> Nic:
-    port = Port(new_id(), "", "network", "", ip, "fa:16:3e:00:00:01")
-    return Nic(name, port, subnet(cidr, gateway), 1450)
+    return Nic(name, (place(ip, cidr, gateway),), 1450)
 
 
 VIP_NIC = nic("eth1", "198.18.0.5", "198.18.0.0/20", "198.18.0.1")
@@ -66,12 +69,11 @@ def test_a_subnet_without_a_gateway_has_no_default_route(root: LoadBalancer) -> 
 
 def test_additional_vips_share_the_nic_and_each_family_has_one_default_route(root: LoadBalancer) -> None:
     root.additional_vips = [AdditionalVip(ip_address="fd00::10", position=0), AdditionalVip(ip_address="10.1.0.9")]
-    more = (subnet("fd00::/64", "fd00::1"), subnet("10.1.0.0/24", "10.1.0.1"))
-    [interface] = state(root, Wiring((VIP_NIC,), more)).interfaces
-    assert interface.addresses == ["198.18.0.5/20", "198.18.0.10/32", "fd00::10/128", "10.1.0.9/32"]
+    more = (place("fd00::5", "fd00::/64", "fd00::1"), place("10.1.0.5", "10.1.0.0/24", "10.1.0.1"))
+    [interface] = state(root, Wiring((Nic("eth1", VIP_NIC.places + more, 1450),))).interfaces
+    own = ["198.18.0.5/20", "fd00::5/64", "10.1.0.5/24"]
+    assert interface.addresses == [*own, "198.18.0.10/32", "fd00::10/128", "10.1.0.9/32"]
     assert interface.routes == [
-        Route(destination="fd00::/64"),
-        Route(destination="10.1.0.0/24"),
         Route(destination="0.0.0.0/0", gateway="198.18.0.1"),
         Route(destination="::/0", gateway="fd00::1"),
     ]

@@ -199,7 +199,6 @@ def test_the_flavor_says_the_provider(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        ({"loadbalancer_topology": "ACTIVE_STANDBY"}, "flavor loadbalancer_topology ACTIVE_STANDBY"),
         ({"compute_flavor": "m1.small"}, "flavor compute_flavor"),
         ({"amp_image_tag": "amphora"}, "flavor amp_image_tag"),
         ({"sriov_vip": True}, "flavor sriov_vip"),
@@ -209,6 +208,14 @@ def test_the_flavor_says_the_provider(tmp_path) -> None:
 def test_what_the_data_plane_cannot_keep_is_not_promised(world: World, data: dict, text: str) -> None:
     made = flavor(world, data=data)["id"]
     assert text + " is not yet supported" in refuse(world, 501, flavor_id=made)
+
+
+def test_a_flavor_asks_for_two_amphorae(world: World) -> None:
+    made = flavor(world, data={"loadbalancer_topology": "ACTIVE_STANDBY"})["id"]
+    balancer = world.balancer(flavor_id=made)
+    with world.store.read() as session:
+        mine = select(Amphora.role, Amphora.vrrp_priority).where(Amphora.load_balancer_id == balancer["id"])
+        assert sorted(session.execute(mine).all()) == [("BACKUP", 90), ("MASTER", 100)]
 
 
 def test_without_a_data_plane_a_flavor_has_its_say(whole: World) -> None:

@@ -18,6 +18,7 @@ POOL = {"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
 MONITOR = {"type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 2}
 LISTENER = {"protocol": "HTTP", "protocol_port": 8080}
 ADDRESS = {"address": "198.18.0.20", "protocol_port": 80}
+NOWHERE = "11111111-1111-1111-1111-111111111111"
 TO_POOL = {"action": "REDIRECT_TO_POOL"}
 
 
@@ -52,6 +53,10 @@ NAMED = [
     (403, "PUT", "/pools/<foreign-pool>/members", {"members": []}),
     (403, "POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": "<subnet>", "project_id": FOREIGN}}),
     (403, "POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": "<subnet>", "tenant_id": FOREIGN}}),
+    # Whoever may not write is not told either what else is there.
+    (403, "PUT", "/loadbalancers/<foreign-lb>", {"loadbalancer": {"vip_qos_policy_id": NOWHERE}}),
+    (403, "PUT", "/loadbalancers/<foreign-lb>", {"loadbalancer": {"vip_sg_ids": [NOWHERE]}}),
+    (404, "PUT", f"/loadbalancers/{NOWHERE}", {"loadbalancer": {"vip_sg_ids": [NOWHERE]}}),
     # An object of another project's beside one's own: as far as this load balancer goes it does not exist.
     (404, "POST", "/pools", {"pool": POOL | {"loadbalancer_id": "<lb>", "listener_id": "<foreign-listener>"}}),
     (404, "POST", "/listeners",

@@ -1,7 +1,6 @@
 """L7 policies: what they say, where they stand, what they send requests to, what goes with them."""
 
 import concurrent.futures
-import pathlib
 from typing import Any
 
 import pytest
@@ -130,9 +129,9 @@ def test_a_policy_needs_a_listener_that_may_have_one(whole: World) -> None:
     assert "immutable" in whole.create("l7policies", 409, listener_id=gone["id"], action="REJECT")
 
 
-def test_without_a_data_plane_for_it_a_policy_is_501(world: World) -> None:
-    listener = world.listener(world.balancer())
-    assert "l7policy action REJECT is not yet supported" in world.create(
+def test_a_policy_for_requests_that_amphorae_would_not_see_is_501(world: World) -> None:
+    listener = world.listener(world.balancer(), protocol="TCP")
+    assert "L7 policies on listeners of protocol TCP, only on those of HTTP and TERMINATED_HTTPS" in world.create(
         "l7policies", 501, listener_id=listener["id"], action="REJECT"
     )
     assert world.get("/l7policies")["l7policies"] == []
@@ -296,27 +295,6 @@ def test_deleting_a_policy_takes_its_rules_and_deleting_the_listener_takes_both(
     assert whole.get("/l7policies")["l7policies"] == []
     with whole.store.read() as session:
         assert session.scalars(select(Tag.tag)).all() == []
-
-
-def test_with_strict_immutability_policies_and_rules_wait_for_the_load_balancer(tmp_path: pathlib.Path) -> None:
-    world = World(tmp_path, controller_worker__compute_driver="noop", api_settings__strict_immutability=True)
-    balancer = world.balancer()
-    world.settle()
-    listener = world.listener(balancer)
-    world.settle()
-    policy = world.policy(listener)
-    world.settle()
-    rule = world.rule(policy)
-    path, values = f"/l7policies/{policy['id']}", {"type": "PATH", "compare_type": "EQUAL_TO", "value": "/"}
-    refusals = (
-        world.create("l7policies", 409, listener_id=listener["id"], action="REJECT"),
-        world.change(path, 409, name="x"),
-        world.delete(path, 409),
-        world.create(f"l7policies/{policy['id']}/rules", 409, **values),
-        world.change(f"{path}/rules/{rule['id']}", 409, value="/y"),
-        world.delete(f"{path}/rules/{rule['id']}", 409),
-    )
-    assert set(refusals) == {f"Load Balancer {balancer['id']} is immutable and cannot be updated."}
 
 
 def test_cascade_takes_policies_and_rules_too(whole: World, listener: Any) -> None:

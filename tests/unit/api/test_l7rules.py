@@ -58,6 +58,8 @@ BAD = [
     ("HOST_NAME", "EQUAL_TO", None, "münchen.example", "ASCII's visible ones"),
     ("HEADER", "EQUAL_TO", "X-A", "a\tb", "ASCII's visible ones"),
     ("PATH", "CONTAINS", None, 'a "b"', "put it in quotes for spaces"),
+    ("PATH", "REGEX", None, "a\x01b", "value 'a\\x01b' has control characters"),
+    ("SSL_DN_FIELD", "EQUAL_TO", "CN", "a\u2028b", "has control characters"),
     ("PATH", "REGEX", None, "(", "'(' is not a regular expression: "),
     ("PATH", "REGEX", None, "a{99999999999}", "is not a regular expression"),
     ("HEADER", "EQUAL_TO", None, "x", "type HEADER needs a key"),

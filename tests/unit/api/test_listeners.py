@@ -179,28 +179,21 @@ def test_the_default_pool_can_be_changed_and_taken_away(world: World) -> None:
     assert world.get(f"/pools/{two['id']}")["pool"]["listeners"] == []
 
 
-@pytest.mark.parametrize("protocol", ["TERMINATED_HTTPS", "UDP", "SCTP", "PROMETHEUS"])
-def test_protocols_that_are_to_come_are_refused_with_a_sentence(world: World, protocol: str) -> None:
-    text = world.create("listeners", 501, loadbalancer_id=world.balancer()["id"], protocol=protocol, protocol_port=1)
-    assert f"listener protocol {protocol} is not yet supported" in text
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"default_tls_container_ref": "x"}, {"sni_container_refs": ["x"]}, {"tls_ciphers": "A:B"},
-        {"tls_versions": ["TLSv1.2"]}, {"alpn_protocols": ["h2"]}, {"client_authentication": "OPTIONAL"},
-        {"hsts_max_age": 0}, {"hsts_preload": True},
-    ],
-)  # fmt: skip
-def test_what_would_be_ignored_is_refused_at_creation_and_later(world: World, values: dict) -> None:
-    balancer = world.balancer()
-    wanted = {"loadbalancer_id": balancer["id"], "protocol": "HTTP", "protocol_port": 80}
-    assert "not yet supported" in world.create("listeners", 501, **wanted, **values)
-    listener = world.listener(balancer)
-    assert "not yet supported" in world.change(f"/listeners/{listener['id']}", 501, **values)
-    nothing = dict.fromkeys(values)
-    assert world.change(f"/listeners/{listener['id']}", **nothing)["id"] == listener["id"]
+@pytest.mark.parametrize("there", [False, True])
+def test_sctp_depends_on_the_kernel_that_amphorae_share(world: World, monkeypatch, there: bool) -> None:
+    monkeypatch.setattr("lictor.api.kernel.has_sctp", lambda: there)
+    balancer, asked = world.balancer(), {"protocol": "SCTP"}
+    if there:
+        pool = world.pool(balancer, **asked)
+        world.monitor(pool, type="SCTP")
+        assert world.listener(balancer, **asked, default_pool_id=pool["id"])["protocol"] == "SCTP"
+        return
+    for kind, more in (("listener", {"protocol_port": 80}), ("pool", {"lb_algorithm": "ROUND_ROBIN"})):
+        text = world.create(f"{kind}s", 501, loadbalancer_id=balancer["id"], **asked, **more)
+        assert f"{kind} protocol SCTP, as the kernel of this host has no SCTP" in text
+    pool = world.pool(balancer, protocol="UDP")
+    wanted = {"pool_id": pool["id"], "delay": 5, "timeout": 1, "max_retries": 1}
+    assert "healthmonitor type SCTP" in world.create("healthmonitors", 501, type="SCTP", **wanted)
 
 
 def test_headers_are_those_of_the_reference_and_only_for_http(world: World) -> None:

@@ -76,7 +76,7 @@ def test_the_vip_can_be_given_by_network_by_address_or_by_port(world: World) -> 
         (400, {"vip_subnet_id": "SUBNET", "flavor_id": NOWHERE}, f"Flavor {NOWHERE} not found."),
         (400, {"vip_subnet_id": "SUBNET", "flavor_id": "gold"}, "a UUID"),
         (400, {"vip_subnet_id": "SUBNET", "availability_zone": "az1"}, "Availability Zone az1 not found."),
-        (501, {"vip_subnet_id": "SUBNET", "additional_vips": [{"subnet_id": NOWHERE}]}, "additional_vips"),
+        (400, {"vip_subnet_id": "SUBNET", "additional_vips": [{"subnet_id": NOWHERE}]}, f"Subnet {NOWHERE} not found."),
         (404, {"vip_subnet_id": "SUBNET", "pools": [{"members": [
             {"address": "10.0.0.1", "protocol_port": 80, "subnet_id": NOWHERE}]}]}, f"Subnet {NOWHERE} not found."),
     ],
@@ -159,8 +159,8 @@ def test_a_whole_graph_is_made_in_one_call_and_shown_in_full(world: World) -> No
          "already using"),
         (409, {"pools": [{"name": "shared", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN",
                           "members": [{"address": "10.0.0.1", "protocol_port": 1}] * 2}]}, "Another member"),
-        (501, {"listeners": [{"protocol": "HTTP", "protocol_port": 1, "l7policies": [{"action": "REJECT"}]}]},
-         "l7policies is not yet supported"),
+        (501, {"listeners": [{"protocol": "TCP", "protocol_port": 1, "l7policies": [{"action": "REJECT"}]}]},
+         "does not support L7 policies on listeners of protocol TCP"),
     ],
 )  # fmt: skip
 def test_a_graph_with_one_mistake_makes_nothing_at_all(world: World, status: int, values: dict, sentence: str) -> None:

@@ -238,3 +238,18 @@ def test_attributes_out_of_their_range_are_refused(world: World, pool: dict) -> 
 def test_weight_has_both_ends_of_its_range(world: World, pool: dict) -> None:
     batch(world, pool, at(1, weight=0), at(2, weight="256"))
     assert {last: member["weight"] for last, member in shown(world, pool).items()} == {"1": 0, "2": 256}
+
+
+def test_members_of_udp_pools_are_of_the_vips_ip_version(world: World) -> None:
+    balancer = world.balancer()
+    pool = world.pool(balancer, protocol="UDP")
+    world.member(pool, "192.0.2.7", monitor_address="2001:db8::7")
+    path = f"pools/{pool['id']}/members"
+    text = world.create(path, 400, address="2001:db8::1", protocol_port=53)
+    assert text.startswith("Validation failure: Member address 2001:db8::1 is of another IP version than the load")
+    batch = [{"address": "192.0.2.7", "protocol_port": 80}, {"address": "2001:db8::1", "protocol_port": 53}]
+    assert "another IP version" in world.call("PUT", f"/{path}", 400, {"members": batch})["faultstring"]
+    assert [each["address"] for each in world.get(f"/{path}")["members"]] == ["192.0.2.7"]
+    wanted = {"loadbalancer_id": balancer["id"], "protocol": "UDP", "lb_algorithm": "ROUND_ROBIN"}
+    assert "another IP version" in world.create("pools", 400, **wanted, members=batch)
+    world.member(world.pool(balancer), "2001:db8::1")

@@ -123,13 +123,6 @@ def test_a_listener_with_one_mistake_below_makes_nothing(
     assert (rows(whole), whole.wakes) == ({kind: [] for kind in KINDS}, wakes)
 
 
-def test_without_a_data_plane_for_it_a_listener_has_no_policies(world: World) -> None:
-    wanted = listener(world.balancer(), l7policies=[{"action": "REJECT"}])
-    assert "listener l7policies is not yet supported" in world.create("listeners", 501, **wanted)
-    wanted = listener(world.balancer(), default_pool=definition(members=[MEMBER], healthmonitor=MONITOR), l7policies=[])
-    assert world.create("listeners", **wanted)["default_pool_id"]
-
-
 # --- a pool, a policy ------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lictor.api import requests
+from lictor.api.requests import healthmonitors, l7, listeners, loadbalancers, members, pools
 from lictor.api.views import L7POLICIES, L7RULES, LISTENERS, LOAD_BALANCERS, MEMBERS, MONITORS, POOLS
 from tests.unit.api.world import L, World
 from tests.unit.certs import Identity
@@ -74,21 +74,21 @@ def status_of(tree: Tree, environ: dict[str, Any]) -> int:
 
 
 TARGETS = (
-    ("POST", "/loadbalancers", "loadbalancer", requests.LoadBalancerPost),
-    ("PUT", "/loadbalancers/BALANCER", "loadbalancer", requests.LoadBalancerPut),
-    ("POST", "/listeners", "listener", requests.ListenerPost),
-    ("PUT", "/listeners/LISTENER", "listener", requests.ListenerPut),
-    ("POST", "/pools", "pool", requests.PoolPost),
-    ("PUT", "/pools/POOL", "pool", requests.PoolPut),
-    ("POST", "/pools/POOL/members", "member", requests.MemberPost),
-    ("PUT", "/pools/POOL/members", "members", requests.MemberInBatch),
-    ("PUT", "/pools/POOL/members/MEMBER", "member", requests.MemberPut),
-    ("POST", "/healthmonitors", "healthmonitor", requests.MonitorPost),
-    ("PUT", "/healthmonitors/MONITOR", "healthmonitor", requests.MonitorPut),
-    ("POST", "/l7policies", "l7policy", requests.L7PolicyPost),
-    ("PUT", "/l7policies/POLICY", "l7policy", requests.L7PolicyPut),
-    ("POST", "/l7policies/POLICY/rules", "rule", requests.L7RulePost),
-    ("PUT", "/l7policies/POLICY/rules/RULE", "rule", requests.L7RulePut),
+    ("POST", "/loadbalancers", "loadbalancer", loadbalancers.LoadBalancerPost),
+    ("PUT", "/loadbalancers/BALANCER", "loadbalancer", loadbalancers.LoadBalancerPut),
+    ("POST", "/listeners", "listener", listeners.ListenerPost),
+    ("PUT", "/listeners/LISTENER", "listener", listeners.ListenerPut),
+    ("POST", "/pools", "pool", pools.PoolPost),
+    ("PUT", "/pools/POOL", "pool", pools.PoolPut),
+    ("POST", "/pools/POOL/members", "member", members.MemberPost),
+    ("PUT", "/pools/POOL/members", "members", members.MemberInBatch),
+    ("PUT", "/pools/POOL/members/MEMBER", "member", members.MemberPut),
+    ("POST", "/healthmonitors", "healthmonitor", healthmonitors.MonitorPost),
+    ("PUT", "/healthmonitors/MONITOR", "healthmonitor", healthmonitors.MonitorPut),
+    ("POST", "/l7policies", "l7policy", l7.L7PolicyPost),
+    ("PUT", "/l7policies/POLICY", "l7policy", l7.L7PolicyPut),
+    ("POST", "/l7policies/POLICY/rules", "rule", l7.L7RulePost),
+    ("PUT", "/l7policies/POLICY/rules/RULE", "rule", l7.L7RulePut),
 )
 ATTRIBUTES = sorted({name for _, _, _, kind in TARGETS for name in kind.__struct_fields__} | {"id", "tenant_id"})
 

@@ -7,22 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lictor.api import requests
+from lictor.api.requests import catalogue, loadbalancers, quotas
 from lictor.api.views import AVAILABILITY_ZONE_PROFILES, AVAILABILITY_ZONES, FLAVOR_PROFILES, FLAVORS, QUOTAS
 from tests.unit.api import offers
 from tests.unit.api.test_never_5xx import PRINTED, Tree, check, scalars
 
 TARGETS = (
-    ("POST", "/loadbalancers", "loadbalancer", requests.LoadBalancerPost),
-    ("PUT", "/quotas/project", "quota", requests.QuotaPut),
-    ("POST", "/flavors", "flavor", requests.FlavorPost),
-    ("PUT", "/flavors/FLAVOR", "flavor", requests.FlavorPut),
-    ("POST", "/flavorprofiles", "flavorprofile", requests.FlavorProfilePost),
-    ("PUT", "/flavorprofiles/PROFILE", "flavorprofile", requests.FlavorProfilePut),
-    ("POST", "/availabilityzones", "availability_zone", requests.AvailabilityZonePost),
-    ("PUT", "/availabilityzones/a", "availability_zone", requests.AvailabilityZonePut),
-    ("POST", "/availabilityzoneprofiles", "availability_zone_profile", requests.AvailabilityZoneProfilePost),
-    ("PUT", "/availabilityzoneprofiles/ZONE PROFILE", "availability_zone_profile", requests.AvailabilityZoneProfilePut),
+    ("POST", "/loadbalancers", "loadbalancer", loadbalancers.LoadBalancerPost),
+    ("PUT", "/quotas/project", "quota", quotas.QuotaPut),
+    ("POST", "/flavors", "flavor", catalogue.FlavorPost),
+    ("PUT", "/flavors/FLAVOR", "flavor", catalogue.FlavorPut),
+    ("POST", "/flavorprofiles", "flavorprofile", catalogue.FlavorProfilePost),
+    ("PUT", "/flavorprofiles/PROFILE", "flavorprofile", catalogue.FlavorProfilePut),
+    ("POST", "/availabilityzones", "availability_zone", catalogue.AvailabilityZonePost),
+    ("PUT", "/availabilityzones/a", "availability_zone", catalogue.AvailabilityZonePut),
+    ("POST", "/availabilityzoneprofiles", "availability_zone_profile", catalogue.AvailabilityZoneProfilePost),
+    (
+        "PUT",
+        "/availabilityzoneprofiles/ZONE PROFILE",
+        "availability_zone_profile",
+        catalogue.AvailabilityZoneProfilePut,
+    ),
 )
 LISTS = (
     "/quotas", "/quotas/project", "/quotas/project/default", "/flavors", "/flavors/FLAVOR", "/flavorprofiles",

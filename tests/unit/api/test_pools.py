@@ -53,13 +53,6 @@ def test_a_pool_can_be_made_with_members_and_monitor(world: World) -> None:
     assert [member["name"] for member in below] == ["10", "11", "12", "13", "14"]
 
 
-@pytest.mark.parametrize("values", [{"protocol": "UDP"}, {"protocol": "SCTP"}, {"lb_algorithm": "SOURCE_IP_PORT"},
-                                    {"tls_enabled": True}, {"ca_tls_container_ref": "x"}])  # fmt: skip
-def test_what_is_to_come_is_refused(world: World, values: dict) -> None:
-    wanted = {"loadbalancer_id": world.balancer()["id"], "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}
-    assert "not yet supported" in world.create("pools", 501, **(wanted | values))
-
-
 def test_deleting_a_pool_takes_members_and_monitor_along_and_leaves_listeners_without(world: World) -> None:
     balancer = world.balancer()
     pool = world.pool(balancer)

@@ -319,3 +319,39 @@ def test_cookies_can_be_set_in_traffic_that_is_decrypted(tls: World) -> None:
     pool = tls.pool(balancer, session_persistence={"type": "HTTP_COOKIE"})
     listener = tls.create("listeners", **wanted(tls, loadbalancer_id=balancer["id"], default_pool_id=pool["id"]))
     assert listener["default_pool_id"] == pool["id"]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"tls_versions": ["TLSv1.3", "TLSv1.1"]}, "they may have no gap, but TLSv1.2 is missing"),
+        ({"tls_versions": ["TLSv1"]}, "tls_ciphers: none of them goes with tls_versions TLSv1."),
+        ({"tls_versions": ["TLSv1.2"], "tls_ciphers": "TLS_AES_128_GCM_SHA256"}, "none of them goes with"),
+        ({"tls_versions": ["TLSv1", "TLSv1.1"], "tls_ciphers": "AES128-GCM-SHA256"}, "none of them goes with"),
+    ],
+)
+def test_versions_and_ciphers_that_leave_nothing_to_speak_are_refused(tls: World, values: dict, words: str) -> None:
+    assert words in refused(tls, **values)
+    made = tls.create("listeners", **wanted(tls))
+    assert words in tls.change(f"/listeners/{made['id']}", 400, **values)
+    assert tls.get(f"/listeners/{made['id']}")["listener"]["tls_versions"] == ["TLSv1.2", "TLSv1.3"]
+
+
+def test_old_versions_with_ciphers_for_them_are_accepted(tls: World) -> None:
+    chosen = {"tls_versions": ["TLSv1", "TLSv1.1", "TLSv1.2"], "tls_ciphers": "AES128-SHA"}
+    assert tls.create("listeners", **wanted(tls, **chosen))["tls_versions"] == chosen["tls_versions"]
+
+
+def test_suites_that_nobody_may_ask_for_are_not_had_by_asking_for_nothing(tmp_path) -> None:
+    world = World(
+        tmp_path,
+        controller_worker__compute_driver="noop",
+        api_settings__tls_cipher_prohibit_list="TLS_CHACHA20_POLY1305_SHA256",
+        api_settings__default_listener_ciphers="TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+        api_settings__default_pool_ciphers="TLS_AES_128_GCM_SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+    )
+    world.secret("www.pem", Identity("www").bundle)
+    text = refused(world, tls_ciphers="ECDHE-RSA-AES128-GCM-SHA256")
+    assert "not allowed in this deployment: TLS_CHACHA20_POLY1305_SHA256, which TLSv1.3 comes with" in text
+    older = {"tls_ciphers": "ECDHE-RSA-AES128-GCM-SHA256", "tls_versions": ["TLSv1.2"]}
+    assert world.create("listeners", **wanted(world, **older))["tls_versions"] == ["TLSv1.2"]

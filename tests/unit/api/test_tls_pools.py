@@ -115,3 +115,10 @@ def test_references_count_wherever_a_pool_stands_in_a_request(tls: World) -> Non
     listener = tls.listener(balancer)
     text = tls.create("pools", 400, listener_id=listener["id"], **{name: bad[name] for name in bad if name != "name"})
     assert text.startswith("Could not retrieve certificate: ['none']")
+
+
+def test_versions_and_ciphers_that_leave_nothing_to_speak_are_refused_where_tls_is_spoken(tls: World) -> None:
+    nothing = {"tls_versions": ["TLSv1.2"], "tls_ciphers": "TLS_AES_128_GCM_SHA256"}
+    assert "none of them goes with tls_versions TLSv1.2" in refused(tls, tls_enabled=True, **nothing)
+    idle = tls.pool(tls.balancer(), **nothing)
+    assert "none of them goes with" in tls.change(f"/pools/{idle['id']}", 400, tls_enabled=True)

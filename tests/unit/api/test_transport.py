@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from lictor.api import routes
 from tests.unit import database
 from tests.unit.api.world import World
 
@@ -30,6 +31,20 @@ def test_a_collection_answers_under_every_spelling_of_its_path(world: World, pre
     balancer = world.balancer()
     assert world.get(f"{prefix}/loadbalancers{end}")["loadbalancers"][0]["id"] == balancer["id"]
     assert world.get(f"{prefix}/loadbalancers/{balancer['id']}{end}")["loadbalancer"]["id"] == balancer["id"]
+
+
+READ = [path for path, route in routes.every() if "get" in route.operations and path.startswith("/v2.0/")]
+
+
+@pytest.mark.parametrize("path", [*READ, "/v2.0/nothing", "/v2.0/lbaas/nothing", "/v2.0/octavia/nothing"])
+def test_every_path_answers_the_same_under_all_of_its_names(world: World, path: str) -> None:
+    path = re.sub(r"{\w+}", "11111111-1111-1111-1111-111111111111", path)
+    names = [path, path.replace("/v2.0/", "/v2/")]
+    if path.startswith("/v2.0/lbaas/"):
+        names += [name.replace("/lbaas/", "/") for name in names]
+    answers = [world.http.simulate_get(name) for name in names]
+    assert len({(answer.status_code, answer.text) for answer in answers}) == 1
+    assert (answers[0].text == world.http.simulate_get("/nowhere").text) == path.endswith("/nothing")
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2.0", "/v2.0/lbaas", "/v2.0/octavia"])
@@ -140,8 +155,12 @@ def test_links_lead_through_the_proxy_in_front_of_us_if_the_operator_trusts_it(t
     assert "lb.example" not in plain.text
 
 
-def test_pages_of_an_origin_that_the_operator_allows_may_ask(tmp_path: pathlib.Path) -> None:
-    world = configured(tmp_path, "[cors]\nallowed_origin = https://console.example\n")
+@pytest.mark.parametrize("told", ["by a file", "by the environment"])
+def test_pages_of_an_origin_that_the_operator_allows_may_ask(tmp_path: pathlib.Path, monkeypatch, told: str) -> None:
+    if told == "by the environment":
+        monkeypatch.setenv("OS_CORS__ALLOWED_ORIGIN", "https://console.example")
+    text = "[cors]\nallowed_origin = https://console.example\n" if told == "by a file" else ""
+    world = configured(tmp_path, text)
     headers = {"Origin": "https://console.example", "Access-Control-Request-Method": "PUT",
                "Access-Control-Request-Headers": "X-Auth-Token"}  # fmt: skip
     answer = world.http.simulate_options("/v2.0/lbaas/pools", headers=headers)

@@ -32,7 +32,7 @@ def each_connection(world: World, statement: str) -> None:
         connection.cursor().execute(statement)
         connection.commit()
 
-    world.store.engine.dispose()
+    world.store.dispose()
     event.listen(world.store.engine, "connect", begin)
 
 
@@ -77,7 +77,7 @@ def test_a_database_that_is_gone_is_503_until_it_is_back(tmp_path) -> None:
     directory = tmp_path / "state"
     directory.mkdir()
     world = World(directory)
-    world.store.engine.dispose()
+    world.store.dispose()
     directory.rename(tmp_path / "elsewhere")
     for answer in (world.http.simulate_get("/v2/pools"), post(world)):
         assert answer.status_code == 503

@@ -2,12 +2,15 @@
 
 import concurrent.futures
 import pathlib
+import threading
 
 import pytest
 
+from lictor.control import settle
 from lictor.drivers.network.base import PortRequest
 from lictor.model import AdditionalVip
 from tests.unit.api.site import GROUP, INHERITED, POLICY, Site
+from tests.unit.control.conftest import begin_task
 
 NOWHERE = "11111111-1111-1111-1111-111111111111"
 
@@ -131,26 +134,56 @@ def test_one_port_is_the_vip_of_one_load_balancer(site: Site) -> None:
     more = [{"subnet_id": network.four.id, "port_id": other.id}]
     first = site.create("loadbalancers", vip_port_id=port.id, additional_vips=more)
     before = network.names()
-    for port_id in (port.id, other.id):
-        text = site.create("loadbalancers", 409, vip_port_id=port_id)
-        assert text == f"Port {port_id} is the VIP of load balancer {first['id']} already."
+    for given in (port, other):
+        again = {"subnet_id": given.subnet_id, "port_id": given.id}
+        for values in (
+            {"vip_port_id": given.id},
+            {"vip_subnet_id": network.six.id, "additional_vips": [again]},
+        ):
+            text = site.create("loadbalancers", 409, **values)
+            assert text == f"Port {given.id} is the VIP of load balancer {first['id']} already."
     assert network.names() == before
 
 
-def test_of_many_who_want_one_port_at_the_same_time_one_gets_it(site: Site) -> None:
-    port = site.networking.bring("mine", site.networking.small)
-    body = {"loadbalancer": {"vip_port_id": port.id}}
+def test_one_port_with_two_addresses_can_be_both_vips_of_its_load_balancer(site: Site) -> None:
+    network = site.networking
+    port = network.bring("two", network.small)
+    more = [{"subnet_id": network.six.id, "port_id": port.id}]
+    made = site.create("loadbalancers", vip_port_id=port.id, vip_subnet_id=network.small.id, additional_vips=more)
+    assert (made["vip_address"], made["additional_vips"][0]["ip_address"]) == (port.ip_address, "2001:db8::5")
+
+
+@pytest.mark.parametrize("wanted", [["main"], ["additional"], ["main", "additional"]])
+def test_of_many_who_want_one_port_at_the_same_time_one_gets_it(site: Site, wanted: list[str]) -> None:
+    network, barrier = site.networking, threading.Barrier(6)
+    port = network.bring("mine", network.small)
+    more = [{"subnet_id": network.small.id, "port_id": port.id}]
+    ways = {
+        "main": {"vip_port_id": port.id},
+        "additional": {"vip_subnet_id": network.four.id, "additional_vips": more},
+    }
+
+    def create(number: int) -> int:
+        body = {"loadbalancer": ways[wanted[number % len(wanted)]]}
+        barrier.wait(30)
+        return site.http.simulate_post("/v2/loadbalancers", json=body).status_code
+
     with concurrent.futures.ThreadPoolExecutor(6) as crowd:
-        answers = list(
-            crowd.map(lambda _: site.http.simulate_post("/v2/loadbalancers", json=body).status_code, range(6))
-        )
+        answers = list(crowd.map(create, range(6)))
     assert sorted(answers) == [201, 409, 409, 409, 409, 409]
     (made,) = site.get("/loadbalancers")["loadbalancers"]
-    assert made["vip_port_id"] == port.id
+    assert port.id in (made["vip_port_id"], *(vip["port_id"] for vip in made["additional_vips"]))
     (amphora,) = site.get("/v2.0/octavia/amphorae")["amphorae"]
-    assert site.networking.names() == {"mine", f"octavia-lb-vrrp-{amphora['id']}"}, (
-        "the others gave back what they took"
-    )
+    left = network.names() - {f"octavia-lb-{made['id']}"}
+    assert left == {"mine", f"octavia-lb-vrrp-{amphora['id']}"}, "the others gave back what they took"
+
+
+def test_the_port_of_a_load_balancer_that_is_gone_is_free_again(site: Site) -> None:
+    port = site.networking.bring("mine", site.networking.small)
+    for _ in range(2):
+        made = site.create("loadbalancers", vip_port_id=port.id)
+        site.delete(f"/loadbalancers/{made['id']}")
+        settle.deleted(begin_task(site.store, site.conf))
 
 
 # --- what the operator allows ----------------------------------------------------------------------------------------

@@ -51,18 +51,6 @@ def test_only_amphorae_on_this_host_need_root(monkeypatch, driver, fine):
     return None
 
 
-@pytest.mark.parametrize(("driver", "fine"), [("netns", False), ("noop", True)])
-def test_pairs_of_amphorae_are_refused_where_the_data_plane_has_none(driver, fine):
-    conf = config.load(
-        controller_worker__compute_driver=driver, controller_worker__loadbalancer_topology="ACTIVE_STANDBY"
-    )
-    if fine:
-        return host.check_topology(conf)
-    with pytest.raises(Refusal, match="loadbalancer_topology is ACTIVE_STANDBY"):
-        host.check_topology(conf)
-    return None
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -67,7 +67,7 @@ def begin_task(store, conf, owner="worker"):
     with store.read() as session:
         tree = read_tree(session, held.load_balancer_id)
     held.generation = tree.generation
-    tools = Tools(conf, store, *[SimpleNamespace()] * 4, b"secret")
+    tools = Tools(conf, store, *[SimpleNamespace()] * 4, b"secret", SimpleNamespace())
     return Task(tools, held, tree)
 
 

@@ -9,8 +9,10 @@ from lictor.amphora.pki import Authority
 from lictor.control import settle
 from lictor.control.converge import converge
 from lictor.control.task import Task, Tools
+from lictor.control.vault import Vault
 from lictor.drivers.compute.noop import NoopCompute
 from lictor.drivers.network.noop import NoopNetwork
+from lictor.drivers.secrets.noop import NoopSecrets
 from lictor.model import Amphora, Listener, LoadBalancer, Member, Pool
 from lictor.model.changes import begin
 
@@ -29,7 +31,8 @@ def work(tmp_path, store, conf):
     authority = Authority.open(tmp_path / "pki")
     # Nobody listens on port 1: a pass that spoke with an agent would fail.
     agents = AgentClient(authority, 1, 0.1, 0.1)
-    tools = Tools(conf, store, NoopCompute(conf, networking), networking, authority, agents, b"secret")
+    compute, vault = NoopCompute(conf, networking), Vault(NoopSecrets(conf))
+    tools = Tools(conf, store, compute, networking, authority, agents, b"secret", vault)
 
     def once():
         found = begin_task(store, conf)

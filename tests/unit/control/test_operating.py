@@ -2,7 +2,7 @@
 
 import pytest
 
-from lictor.control.operating import Observed, statuses
+from lictor.control.health.operating import Observed, statuses
 from lictor.model import Listener, LoadBalancer, Member, Pool
 from lictor.wire import ListenerReport, PoolReport
 

@@ -8,14 +8,17 @@ from sqlalchemy import select, update
 from lictor import config
 from lictor.amphora.client import AgentClient, AgentUnreachable
 from lictor.amphora.pki import Authority
-from lictor.control import settle
+from lictor.control import provision, settle
 from lictor.control.converge import CONVERGE
-from lictor.control.housekeeping import Housekeeper
+from lictor.control.lease import LeaseLostError
 from lictor.control.task import Task, Tools
+from lictor.control.upkeep.housekeeping import Housekeeper
+from lictor.control.vault import Vault
 from lictor.drivers.compute.noop import NoopCompute
 from lictor.drivers.network.base import PortRequest
 from lictor.drivers.network.local import LocalNetwork
-from lictor.model import Amphora, AmphoraHealth, Event, LoadBalancer, changes, history, now
+from lictor.drivers.secrets.noop import NoopSecrets
+from lictor.model import Amphora, AmphoraHealth, Event, LoadBalancer, Replacement, changes, history, now, replacement
 
 from .conftest import add_load_balancer, begin_task
 
@@ -36,7 +39,9 @@ class Loop:
         authority = Authority.open(tmp_path / "pki")
         agents = AgentClient(authority, 1, 0.1, 0.1)
         compute = Silent(self.conf, self.networking)
-        self.tools = Tools(self.conf, store, compute, self.networking, authority, agents, b"secret")
+        self.tools = Tools(
+            self.conf, store, compute, self.networking, authority, agents, b"secret", Vault(NoopSecrets(self.conf))
+        )
         add_load_balancer(store)
         self.change(Amphora, id="first")
         subnet = self.networking.subnets()[0]
@@ -133,9 +138,46 @@ def test_with_no_address_left_the_condemned_one_makes_room(store, tmp_path):
 
 def test_an_amphora_that_is_given_up_is_in_error_until_it_is_replaced(loop):
     loop.conf.set_override("error_after", 1, group="controller_worker")
+    loop.change(AmphoraHealth, silent_since_ms=1)
     settle.failure(loop.task(), AgentUnreachable("no answer"), "no answer")
     (first,) = loop.amphorae()
     assert (first.status, first.condemned) == ("ERROR", True)
+
+
+def test_what_is_to_go_and_breaks_meanwhile_goes_before_what_is_well(loop):
+    def condemn(by):
+        return loop.store.write(lambda session: replacement.condemn(session, "lb", by, "It is.", "first"))
+
+    assert [condemn(replacement.OPERATOR), condemn(replacement.OPERATOR)] == [["first"], []]
+    assert loop.amphorae()[0].status == "ALLOCATED"
+    assert [condemn(replacement.SILENCE), condemn(replacement.SILENCE)] == [["first"], []]
+    (first,) = loop.amphorae()
+    assert (first.status, first.condemned_by) == ("ERROR", "silence")
+
+
+@pytest.mark.parametrize("condemned", [False, True], ids=["and stays", "and is condemned itself"])
+def test_one_whose_successor_took_its_place_never_serves_again_whatever_the_budget_says(loop, condemned):
+    loop.change(Amphora, condemned=True)
+    loop.steps("amphora_rows", "ports", "instances")
+    loop.served()  # and then the pass ends early, before the first one is removed
+    _, second = loop.amphorae()
+    loop.store.write(
+        lambda session: session.execute(update(Amphora).where(Amphora.id == second.id).values(condemned=condemned))
+    )
+    loop.store.write(lambda session: replacement.give_back(session, "lb"))
+    spent = Replacement(load_balancer_id="other", amphora_id="other", reason="silence", started_ms=2**50)
+    loop.store.write(lambda session: session.add(spent))
+    loop.conf.set_override("replacements_per_minute", 1, group="controller_worker")
+    task = loop.steps("amphora_rows")
+    assert task.turnover.replacing == {"first"}
+    assert [each.id for each in provision.serving(task)] == [second.id]
+
+
+def test_an_amphora_that_does_not_answer_but_is_not_missed_is_kept(loop):
+    loop.conf.set_override("error_after", 1, group="controller_worker")
+    settle.failure(loop.task(), AgentUnreachable("no answer"), "no answer")
+    (first,) = loop.amphorae()
+    assert (first.status, first.condemned) == ("ALLOCATED", False)
 
 
 def test_events_of_what_is_gone_are_kept_for_a_week_and_those_of_what_is_there_for_ever(loop):
@@ -156,3 +198,19 @@ def test_events_of_what_is_gone_are_kept_for_a_week_and_those_of_what_is_there_f
             session.execute(select(Event.load_balancer_id, Event.kind).where(Event.kind.in_(["old", "new"]))).all()
         )
     assert left == {("lb", "old"), ("gone", "new")}
+
+
+def test_of_two_with_one_role_the_one_that_serves_stays(loop):
+    loop.store.write(lambda session: session.add(Amphora(id="other", load_balancer_id="lb", role="STANDALONE")))
+    loop.steps("amphora_rows")
+    first, other = loop.amphorae()
+    assert (first.condemned, other.condemned, other.condemned_by) == (False, True, "surplus")
+
+
+def test_a_worker_that_lost_its_lease_adds_no_amphora(loop):
+    task = loop.task()
+    loop.change(LoadBalancer, lease_owner="another")
+    loop.store.write(lambda session: session.execute(update(Amphora).values(role="NONE")))
+    with pytest.raises(LeaseLostError):
+        loop.steps("amphora_rows", task=task)
+    assert len(loop.amphorae()) == 1

@@ -164,6 +164,28 @@ def test_an_ipv6_range_works_too(tmp_path: pathlib.Path) -> None:
         make(local, request(local, "scoped", "fd00:5::7%eth0"))
 
 
+def test_a_network_may_have_further_subnets_and_there_may_be_further_networks(tmp_path: pathlib.Path) -> None:
+    more = {"further_subnets": ["2001:2::/64", "198.18.16.0/24"], "further_networks": ["198.18.32.0/24"]}
+    local = network(tmp_path, **more)
+    names = ["private-subnet", "private-subnet-2", "private-subnet-3", "private-2-subnet"]
+    assert [subnet.name for subnet in local.subnets()] == names
+    assert [(each.name, len(each.subnet_ids)) for each in local.networks()] == [("private", 3), ("private-2", 1)]
+    one, six, *_, other = local.subnets()
+    assert one.network_id == six.network_id != other.network_id
+    assert local.subnets()[0] == network(tmp_path).subnets()[0], "it is the same with and without them"
+    ports = local.create_ports([PortRequest("vip", each.id) for each in local.subnets()])
+    assert [port.network_id for port in ports] == [each.network_id for each in local.subnets()]
+    assert ipaddress.ip_address(ports[1].ip_address) in ipaddress.ip_network("2001:2::/64")
+    assert sorted(local.ports(), key=lambda port: port.id) == sorted(ports, key=lambda port: port.id)
+    assert local.port(ports[3].id) == ports[3]
+
+
+def test_subnets_keep_their_ids_when_others_come_and_go(tmp_path: pathlib.Path) -> None:
+    both = network(tmp_path, further_subnets=["2001:2::/64", "198.18.16.0/24"]).subnets()
+    one = network(tmp_path, further_subnets=["198.18.16.0/24"]).subnets()
+    assert both[2].id == one[1].id != both[1].id
+
+
 def test_management_ports_are_not_shown_to_users(local: LocalNetwork) -> None:
     amphora = str(uuid.uuid4())
     port = local.create_management_port(amphora)
@@ -197,6 +219,8 @@ def test_mac_addresses_are_unicast_and_locally_administered() -> None:
         ("management_cidr", "ff02::/64", "overlaps ff00::/8"),
         ("management_cidr", "198.18.8.0/24", "overlaps cidr = 198.18.0.0/20"),
         ("management_cidr", "198.19.0.0/24", "room for 253 amphorae, and cidr = 198.18.0.0/20 for 2000"),
+        ("further_subnets", "198.18.1.0/24", "overlaps cidr = 198.18.0.0/20"),
+        ("further_networks", "nonsense", "is not a network"),
         ("mtu", 70000, "from 1280 to 65535"),
     ],
 )
@@ -204,7 +228,7 @@ def test_an_option_that_cannot_work_is_named_with_its_value(
     tmp_path: pathlib.Path, option: str, value: object, words: str
 ) -> None:
     with pytest.raises(BadNetworkConfiguration, match=words) as caught:
-        network(tmp_path, **{option: value})
+        network(tmp_path, **{option: [value] if option.startswith("further") else value})
     assert f"[local_network] {option} = {value}" in str(caught.value)
 
 

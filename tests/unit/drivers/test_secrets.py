@@ -169,6 +169,26 @@ def test_a_file_that_was_replaced_is_read_anew_also_through_a_link(files: FileSe
     assert files.certificate(MINE, "www").names == ("new",)
 
 
+def test_a_files_version_is_another_one_when_its_content_is(files: FileSecrets) -> None:
+    path = put(files, "a.pem", b"one")
+    before = files.version("p", "a")
+    path.write_bytes(b"one")
+    assert files.version("p", "a") == before
+    path.write_bytes(b"two")
+    assert files.version("p", "a") != before
+
+
+def test_what_has_run_out_is_read_by_those_who_say_that_it_may_have(files: FileSecrets) -> None:
+    root = Identity("root", ca=True, days=-1)
+    put(files, "own.pem", Identity("x", days=-1).bundle)
+    put(files, "ca.pem", root.pem)
+    put(files, "crl.pem", root.revoke(days=-1))
+    for name, read in (("own", files.certificate), ("ca", files.authority), ("crl", files.revocations)):
+        with pytest.raises(SecretError):
+            read("p", name)
+        assert read("p", name, lapsed=True)
+
+
 def test_the_directory_is_an_option(tmp_path: pathlib.Path) -> None:
     (tmp_path / "www.pem").write_bytes(WEB.bundle)
     conf = config.load(certificates__storage_path=str(tmp_path))

@@ -1,15 +1,16 @@
 """The database: races are run again, and a newer release's database is left alone."""
 
 import datetime
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, select, text
+from sqlalchemy import MetaData, Table, insert, select, text
 
-from lictor.model import Flavor, FlavorProfile, LoadBalancer, Tag, changes, schema
+from lictor.model import AdditionalVip, Flavor, FlavorProfile, GivenPort, LoadBalancer, Tag, changes, schema
 from lictor.model.clock import clock_ms
 from lictor.model.store import Store
 from tests.unit import database
@@ -87,6 +88,16 @@ def test_processes_that_start_at_once_upgrade_the_database_once(tmp_path):
     assert schema.current(stores[0]) == schema.head()
 
 
+def test_a_file_that_another_process_is_just_making_is_waited_for(tmp_path):
+    other = sqlite3.connect(tmp_path / "new.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE made (a INTEGER)")
+    other.execute("BEGIN IMMEDIATE")  # In the mode that new files have, SQLite would refuse at once to change it.
+    threading.Timer(0.2, other.execute, ["COMMIT"]).start()
+    with Store(f"sqlite:///{tmp_path}/new.db").read() as session:
+        assert session.execute(text("SELECT * FROM made")).all() == []
+        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
 def test_text_is_equal_only_if_every_character_is(store):
     words = ["a", "A", "a ", "á", "\N{LATIN SMALL LETTER A}\N{COMBINING ACUTE ACCENT}", "🐎", "🐏"]
     store.write(
@@ -132,3 +143,37 @@ def test_the_newest_migration_is_the_last_of_one_chain(store):
         scripts = ScriptDirectory.from_config(schema._config(connection))
     assert [script.revision for script in scripts.walk_revisions()][::-1] == schema._known()
     assert scripts.get_current_head() == schema.head() == schema.current(store)
+
+
+_OLD = {
+    "project_id": "p", "name": "", "description": "", "provider": "amphora", "topology": "SINGLE", "vip_sg_ids": "[]",
+    "vip_vnic_type": "normal", "admin_state_up": True, "provisioning_status": "ACTIVE", "operating_status": "ONLINE",
+    "generation": 1, "observed_generation": 1, "lease_epoch": 0, "lease_expires_ms": 0, "attempts": 0, "retry_at_ms": 0,
+    "created_at": datetime.datetime(2026, 1, 1),
+}  # fmt: skip
+
+
+def _as_it_was(session, model):
+    """The table without the columns that came later."""
+    return Table(model.__tablename__, MetaData(), autoload_with=session.connection())
+
+
+def test_ports_that_were_given_before_they_had_a_table_are_in_it_after_an_upgrade(tmp_path):
+    before = database.blank(tmp_path)
+    with before.engine.connect().execution_options(lictor_write=True) as connection:
+        command.upgrade(schema._config(connection), "0004")
+        connection.commit()
+
+    def balancers(session):
+        for name, port_owned, more_owned in (("a", False, True), ("b", True, False), ("c", False, False)):
+            ports = {"vip_port_id": f"main-{name}", "vip_port_owned": port_owned}
+            session.execute(insert(_as_it_was(session, LoadBalancer)).values(id=name, **_OLD, **ports))
+            more = {"ip_address": "192.0.2.1", "network_id": "n", "port_owned": more_owned}
+            for port_id in ("both", f"more-{name}"):
+                session.add(AdditionalVip(load_balancer_id=name, subnet_id=port_id, port_id=port_id, **more))
+
+    before.write(balancers)
+    schema.upgrade(before)
+    with before.read() as session:
+        given = {port.port_id: port.load_balancer_id for port in session.scalars(select(GivenPort))}
+    assert given == {"main-a": "a", "main-c": "c", "both": "b", "more-b": "b", "more-c": "c"}

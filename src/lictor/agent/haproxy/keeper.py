@@ -1,76 +1,97 @@
 """Keeps the amphora's HAProxy as the state wants it: started, changed without a reload where possible, restarted."""
 
-import contextlib
-import os
+import collections
 import pathlib
-import select
 import threading
 import time
+from collections.abc import Callable
 
 from lictor import wire
 from lictor.agent.command import run
-from lictor.agent.errors import AgentError, log
-from lictor.agent.haproxy import changes, serverstate, statistics
+from lictor.agent.errors import log
+from lictor.agent.haproxy import certificates, changes, serverstate, statistics
 from lictor.agent.haproxy.carry import Carry
+from lictor.agent.haproxy.health import Health, fresh
 from lictor.agent.haproxy.master import Master
+from lictor.agent.haproxy.parting import Parting
 from lictor.agent.haproxy.runtime import RuntimeFailed, Session, pid_of, version_of
-from lictor.agent.haproxy.section import global_section
+from lictor.agent.haproxy.section import sections
+from lictor.agent.haproxy.vigil import Vigil
+from lictor.agent.reviver import Reviver
 from lictor.agent.store import replace, write
 
-_STEADY = 10.0
-"""Seconds that HAProxy must have lived for its next death to be answered at once."""
-
-_SHORTEST_PAUSE = 0.05
-_LONGEST_PAUSE = 30.0
+_REMEMBERED = 60.0
+"""Seconds for which a death of HAProxy, or a start that failed, is told."""
 
 
 class Keeper:
-    """One HAProxy. ``lock`` is the agent's: whoever changes anything holds it."""
+    """One HAProxy. ``lock`` is the agent's: whoever changes anything holds it.
 
-    def __init__(self, directory: pathlib.Path, namespace: str, lock: threading.RLock) -> None:
+    ``changed`` is called when the health of servers changed, ``serving`` with whether HAProxy does what it should.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        namespace: str,
+        lock: threading.RLock,
+        changed: Callable[[], None],
+        serving: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self.master = Master(directory, namespace)
+        self.health = Health(self.master.socket, namespace, changed)
         self._directory = directory
-        self._lock = lock
+        self._serving = serving
         self._carry = Carry(directory / "counters.json")
+        self._leaving: list[Parting] = []
         self._counting = threading.Lock()
-        self._wanted = False
-        self._started = 0.0
-        self._woken = os.eventfd(0, os.EFD_NONBLOCK)
+        self._wanted: wire.HAProxy | None = None
+        self._failed: collections.deque[float] = collections.deque(maxlen=100)
         self.version = ""
+        self.reviver = Reviver(
+            "haproxy", self.master, lock, lambda: self._wanted is not None, self._start_again, self._tell
+        )
+        self.vigil = Vigil(self.master, self.master.socket, self._tell)
 
     @property
     def reloads(self) -> int:
         """How many reloads this amphora has seen."""
         return self._carry.memory.reloads
 
-    def check(self, place: pathlib.Path) -> None:
+    def failures(self) -> int:
+        """How often HAProxy died, or did not start, within the last minute."""
+        return sum(time.monotonic() - moment < _REMEMBERED for moment in list(self._failed))
+
+    def check(self, state: wire.DesiredState, place: pathlib.Path) -> None:
         """Ask HAProxy about a staged configuration. Raises ``CommandFailed`` with its words."""
-        write(place / "check.cfg", global_section(self._directory, place / "certs"))
+        write(place / "check.cfg", sections(self._directory, place / "certs", state.logs, state.amphora_id))
         run(["haproxy", "-c", "-f", str(place / "check.cfg"), "-f", str(place / "haproxy.cfg")])
 
-    def converge(self, old: wire.HAProxy | None, new: wire.HAProxy | None, force: bool) -> None:
+    def converge(self, old: wire.DesiredState | None, new: wire.DesiredState | None, force: bool) -> None:
         """See that ``current`` is what runs. ``old`` is what runs now, None if that is not known.
 
-        ``force`` is for a change that the configuration text does not show (files, an unsettled state).
-        Raises ``MasterFailed``.
+        ``force`` is for a change that the states do not show (one that was not settled). Raises ``MasterFailed``.
         """
-        self._wanted = new is not None
-        if new is None:
+        self._wanted = new.haproxy if new else None
+        if new is None or new.haproxy is None:
+            self.health.follow(None, set())
             self.master.stop()
-            self._wake()
+            self._tell()
+            self.reviver.wake()
             return
-        changed = self._write_section()
+        changed = self._write_section(new)
         if not self.master.running():
-            self._start()
+            self._start(new.haproxy)
         elif force or changed or old is None or not self._at_runtime(old, new):
-            self._reload(old, new)
-        self._wake()
+            self._reload(old.haproxy if old else None, new.haproxy)
+        self._tell()
+        self.reviver.wake()
         self.version = self.version or self._ask_version()
 
-    def want(self) -> None:
-        """Have ``watch`` start what ``current`` names, and go on trying."""
-        self._wanted = True
-        self._wake()
+    def want(self, wanted: wire.HAProxy) -> None:
+        """Have the reviver start what ``current`` names, and go on trying."""
+        self._wanted = wanted
+        self.reviver.wake()
 
     def sample(self) -> tuple[list[statistics.Row], dict[str, wire.ListenerStatistics]]:
         """What HAProxy shows now, and the carried counters. Raises ``RuntimeFailed``."""
@@ -78,7 +99,17 @@ class Keeper:
             with Session(self.master.socket) as session:
                 worker = pid_of(session.ask("show info"))
                 rows = statistics.parse(session.ask("show stat"))
+            self._look_at_leaving()
             return rows, self._carry.count(worker, statistics.counters(rows))
+
+    def _look_at_leaving(self) -> None:
+        for parting in list(self._leaving):
+            look = parting.look()
+            if look:
+                self._carry.leaves(parting.worker, look.figures)
+            if look is None or look.final:
+                self._carry.gone(parting.worker)
+                self._leaving.remove(parting)
 
     def sweep(self, strays: list[tuple[str, str]]) -> None:
         """Ask again for the removal of servers that still had connections. Held back while a change is under way."""
@@ -88,72 +119,84 @@ class Keeper:
         except RuntimeFailed as error:
             log(f"a server that is gone cannot be removed yet: {error}")
 
-    def watch(self) -> None:
-        """Restart HAProxy whenever it dies, for ever: run this in a thread of its own."""
-        pause = 0.0
-        while True:
-            self._sleep_until_death()
-            steady = time.monotonic() - self._started > _STEADY
-            pause = 0.0 if steady else min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, 2 * pause))
-            select.select([self._woken], [], [], pause)
-            with self._lock:
-                self._revive()
+    def _start_again(self) -> None:
+        self._failed.append(time.monotonic())
+        if self._wanted:
+            self._start(self._wanted)
+        self._tell()
 
-    def _sleep_until_death(self) -> None:
-        while self.master.running() or not self._wanted:
-            try:
-                watched = [self._woken] + ([self.master.pidfd] if self._wanted else [])
-                select.select(watched, [], [])
-            except (OSError, ValueError):
-                time.sleep(_SHORTEST_PAUSE)  # another thread has just put a new master in the dead one's place
-            self._drain()
-
-    def _revive(self) -> None:
-        if not self._wanted or self.master.running():
-            return
+    def _start(self, new: wire.HAProxy) -> None:
+        self.reviver.starting()
+        state = self._directory / "servers.state"
+        write(state, serverstate.newborn(new))
         try:
-            log("haproxy is not running, starting it")
-            self._start()
-        except (AgentError, OSError) as error:
-            log(f"haproxy does not start, trying again: {error}")
+            self.master.start()
+        finally:
+            state.unlink(missing_ok=True)
+        self.health.follow(new, fresh(None, new))
 
-    def _start(self) -> None:
-        self._started = time.monotonic()
-        (self._directory / "servers.state").unlink(missing_ok=True)
-        self.master.start()
-
-    def _at_runtime(self, old: wire.HAProxy, new: wire.HAProxy) -> bool:
+    def _at_runtime(self, old: wire.DesiredState, new: wire.DesiredState) -> bool:
         """Carry the change out by the runtime API. False when it cannot be, or not wholly: then a reload is due."""
-        steps = changes.plan(old, new)
-        if steps is None:
+        steps = changes.plan(old.haproxy, new.haproxy) if old.haproxy and new.haproxy else None
+        if steps is None or old.haproxy is None or new.haproxy is None:
             return False
         try:
-            changes.carry_out(steps, self.master.socket)
+            files = self._files(old, new)
+            if files is None:
+                return False
+            changes.carry_out([*files.before, *steps], self.master.socket)
+            # What goes, goes when it is known that what is in its place serves.
+            self.health.follow(new.haproxy, fresh(old.haproxy, new.haproxy))
+            changes.carry_out([*changes.removals(old.haproxy, new.haproxy), *files.after], self.master.socket)
         except RuntimeFailed as error:
             log(f"reloading instead: {error}")
             return False
         return True
 
+    def _files(self, old: wire.DesiredState, new: wire.DesiredState) -> certificates.Change | None:
+        if not old.files and not new.files:
+            return certificates.Change([], [])
+        place, fixed = (
+            self._directory / "current" / "certs",
+            certificates.fixed(old.haproxy.config if old.haproxy else ""),
+        )
+        with Session(self.master.socket) as session:
+            loaded = certificates.loaded(session, old.files + new.files)
+        return certificates.plan(old.files, new.files, loaded, place, fixed)
+
     def _reload(self, old: wire.HAProxy | None, new: wire.HAProxy) -> None:
-        state = self._directory / "servers.state"
+        # Nobody counts meanwhile: the new worker's figures must not come before the old one's are put by.
+        with self._counting:
+            parting = self._hand_over(old, new)
+            try:
+                self.master.reload()
+            except BaseException:
+                if parting:
+                    parting.close()
+                raise
+            finally:
+                (self._directory / "servers.state").unlink(missing_ok=True)
+            self._leaving += [parting] if parting else []
+            self._look_at_leaving()
+            self._carry.reloaded()
+        self.health.follow(new, fresh(old, new) if old else set())
+
+    def _hand_over(self, old: wire.HAProxy | None, new: wire.HAProxy) -> Parting | None:
+        """Write down what the checks know; returns the worker that is to be replaced, which still has to be counted."""
+        parting = None
         try:
-            self.sample()  # the last look at the old worker's counters
-            with Session(self.master.socket) as session:
-                shown = session.ask("show servers state")
-            if known := serverstate.hand_over(shown, old, new):
-                write(state, known)
+            session = Session(self.master.socket).__enter__()
+            parting = Parting(pid_of(session.ask("show info")), session)
+            if known := serverstate.hand_over(session.ask("show servers state"), old, new):
+                write(self._directory / "servers.state", known)
         except (RuntimeFailed, OSError) as error:
             log(f"reloading without what the checks know: {error}")
-        try:
-            self.master.reload()
-        finally:
-            state.unlink(missing_ok=True)
-        self._carry.reloaded()
+        return parting
 
-    def _write_section(self) -> bool:
-        """Write the agent's own section; whether it differs from what was there (an upgraded agent, other limits)."""
+    def _write_section(self, new: wire.DesiredState) -> bool:
+        """Write the agent's own sections; whether they differ from what was there (other logs, an upgraded agent)."""
         file = self._directory / "global.cfg"
-        text = global_section(self._directory, self._directory / "current" / "certs")
+        text = sections(self._directory, self._directory / "current" / "certs", new.logs, new.amphora_id)
         if file.exists() and file.read_text() == text:
             return False
         replace(file, text)
@@ -167,9 +210,5 @@ class Keeper:
         except RuntimeFailed:
             return ""
 
-    def _wake(self) -> None:
-        os.eventfd_write(self._woken, 1)
-
-    def _drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._woken)
+    def _tell(self) -> None:
+        self._serving(self._wanted is None or (self.master.running() and not self.vigil.hangs))

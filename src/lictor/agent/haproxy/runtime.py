@@ -37,12 +37,20 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session."""
         self._socket.close()
 
-    def ask(self, command: str) -> str:
-        """Send one command and return the answer, stripped. Raises ``RuntimeFailed`` when none comes."""
+    def ask(self, command: str, payload: str = "") -> str:
+        """Send one command and return the answer, stripped. Raises ``RuntimeFailed`` when none comes.
+
+        ``payload`` are lines that go with the command, none of them empty (management guide, 9.3 "<<").
+        """
+        text = f"{command} <<\n{payload}\n\n" if payload else f"{command}\n"
         try:
-            self._socket.sendall(command.encode() + b"\n")
+            self._socket.sendall(text.encode())
             answer = bytearray()
             while not answer.endswith(_PROMPT):
                 piece = self._socket.recv(65536)
@@ -51,7 +59,8 @@ class Session:
                 answer += piece
         except OSError as error:
             raise RuntimeFailed(f"haproxy did not answer {command!r}: {error}") from None
-        return answer[: -len(_PROMPT)].decode(errors="replace").strip()
+        found = answer[: -len(_PROMPT)].decode(errors="replace").strip()
+        return found.lstrip("+ ") if payload else found  # "+ " asks for each further line of a payload
 
 
 def worker_pid(path: pathlib.Path, timeout: float = 1.0) -> int:

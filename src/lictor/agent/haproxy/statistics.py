@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from lictor import wire
 
@@ -19,12 +19,33 @@ class Row:
     weight: int
     figures: wire.ListenerStatistics
     limit: int
+    check: str = ""
+
+    @property
+    def checked(self) -> bool:
+        """Whether a check has ended (``INI`` is before the first one, ``* ``: one is under way)."""
+        return self.check not in ("", "INI", "UNK", "* INI", "* UNK")
+
+    @property
+    def serves(self) -> bool:
+        """Whether the server takes traffic."""
+        return not self.status.startswith(("DOWN", "MAINT"))
+
+    @property
+    def judged(self) -> bool:
+        """Whether a first check has ended and its result holds: after a good one, the agent still has to raise it."""
+        return self.checked and not (self.passed and self.status.startswith("DOWN"))
+
+    @property
+    def passed(self) -> bool:
+        """Whether the last check was good: ``L4OK``, ``L6OK``, ``L7OK`` or ``L7OKC``."""
+        return "OK" in self.check
 
 
 def parse(text: str) -> list[Row]:
-    """All lines of an answer to ``show stat`` (CSV). Columns go by name: their order does not matter."""
+    """An answer to ``show stat`` (CSV) without the agent's own proxies. Columns go by name, whatever their order."""
     lines = csv.DictReader(text.removeprefix("# ").splitlines(keepends=True))
-    return [_row(line) for line in lines if line.get("svname")]
+    return [_row(line) for line in lines if line.get("svname") and not line["pxname"].startswith(wire.INTERNAL)]
 
 
 def _row(line: dict[str, str]) -> Row:
@@ -39,7 +60,8 @@ def _row(line: dict[str, str]) -> Row:
         total_connections=number("stot"),
         request_errors=number("ereq"),
     )
-    return Row(line["pxname"], line["svname"], line["status"] or "", number("weight"), figures, number("slim"))
+    status, check = line["status"] or "", line.get("check_status") or ""
+    return Row(line["pxname"], line["svname"], status, number("weight"), figures, number("slim"), check)
 
 
 def counters(rows: list[Row]) -> dict[str, wire.ListenerStatistics]:
@@ -61,21 +83,28 @@ def listeners(rows: list[Row], carried: dict[str, wire.ListenerStatistics]) -> d
     return result
 
 
-def pools(rows: list[Row], known: Collection[tuple[str, str]]) -> dict[str, wire.PoolReport]:
+def pools(
+    rows: list[Row], known: Collection[tuple[str, str]], pinged: Mapping[tuple[str, str], bool | None]
+) -> dict[str, wire.PoolReport]:
     """Each backend with its members: the known ones only, not those that wait for their last connection.
 
     A backend without members is UP, as HAProxy has it; one whose members are all in maintenance or have weight 0 is
-    DOWN, as HAProxy has it too (and Octavia shows ERROR).
+    DOWN, as HAProxy has it too (and Octavia shows ERROR). While first checks are awaited nobody is said to be down.
+    ``pinged`` are the servers that the agent checks.
     """
     members: dict[str, dict[str, str]] = {}
     for row in rows:
-        if (row.proxy, row.server) in known:
-            members.setdefault(row.proxy, {})[row.server] = member_status(row.status, row.weight)
+        if (key := (row.proxy, row.server)) in known:
+            awaited = pinged[key] is None if key in pinged else not row.checked
+            status = "RESTARTING" if awaited and row.status.startswith("DOWN") else row.status
+            status = "UP" if key in pinged and status == "no check" else status
+            members.setdefault(row.proxy, {})[row.server] = member_status(status, row.weight)
     result = {}
     for row in rows:
         if row.server == _BACKEND:
             mine = members.get(row.proxy, {})
-            status = "UP" if not mine or row.status.startswith("UP") else "DOWN"
+            up = not mine or row.status.startswith("UP") or "RESTARTING" in mine.values()
+            status = "UP" if up else "DOWN"
             result[row.proxy] = wire.PoolReport(status=status, members=mine)
     return result
 

@@ -7,7 +7,6 @@ from oslo_config import cfg
 
 from lictor.api.auth.context import DEFAULT_PROJECT, Context, named_project
 from lictor.api.auth.enforcer import Policies
-from lictor.api.auth.httpbasic import HttpBasic
 
 OPEN_PATHS = frozenset({"/", "/load-balancer", "/healthcheck", "/load-balancer/healthcheck", "/openapi.json", "/docs"})
 """Paths that ask nobody who they are (reference, 1.1), without the slash that may stand at their end."""
@@ -58,4 +57,6 @@ def strategy(conf: cfg.ConfigOpts, policies: Policies) -> Strategy:
         from lictor.api.auth.keystone import Keystone  # Half a second that only those pay who need it.
 
         return Keystone(conf, policies)
+    from lictor.api.auth.httpbasic import HttpBasic
+
     return HttpBasic(conf, policies)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import dataclasses
+import functools
 import hmac
 import logging
 import pathlib
@@ -54,8 +55,7 @@ class HttpBasic:
         self._users: dict[str, User] = {}
         self._key = secrets.token_bytes(32)
         self._good: dict[tuple[str, bytes], bytes] = {}
-        # Unknown users cost as much time as known ones, so that nobody can find out who exists.
-        self._nobody = bcrypt.hashpw(b"", bcrypt.gensalt(10))
+        _hash_of_nobody()
 
     def identify(self, req: falcon.Request, resp: falcon.Response) -> Context | None:
         """The user whose name and password the request carries. Raises 403 for a project that is not theirs."""
@@ -75,7 +75,7 @@ class HttpBasic:
     def _user(self, name: str, password: bytes) -> User | None:
         self._refresh()
         user = self._users.get(name)
-        stored = user.hash if user else self._nobody
+        stored = user.hash if user else _hash_of_nobody()
         digest = hmac.digest(self._key, password, "sha256")
         if user and hmac.compare_digest(self._good.get((name, stored), b""), digest):
             return user
@@ -94,6 +94,12 @@ class HttpBasic:
         except OSError as error:
             LOG.error("nobody can log in: the password file %s cannot be read: %s", self._path, error.strerror)
             self._users, self._good, self._stamp = {}, {}, None
+
+
+@functools.cache
+def _hash_of_nobody() -> bytes:
+    """Unknown users cost as much time as known ones, so that nobody can find out who exists."""
+    return bcrypt.hashpw(b"", bcrypt.gensalt(10))
 
 
 def _parse(content: bytes) -> dict[str, User]:

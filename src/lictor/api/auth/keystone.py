@@ -17,11 +17,11 @@ from lictor.api.auth.enforcer import Policies
 
 LOG = logging.getLogger(__name__)
 
-_GROUP = "keystone_authtoken"
+GROUP = "keystone_authtoken"
 _PASSED = "lictor.authenticated"
 _UNREACHABLE = "Keystone cannot be asked at the moment whether the token is good. Please try again later."
 
-_DEFAULTS = {
+DEFAULTS: dict[str, object] = {
     # Else any token at all vouches for one that has expired.
     "service_token_roles_required": True,
     # Nobody here reads it, and it is most of what Keystone would answer.
@@ -83,9 +83,9 @@ class Keystone:
         try:
             self._guard = auth_token.AuthProtocol(_pass, {"oslo_config_config": conf, "oslo_config_project": "lictor"})
         except (ClientException, cfg.Error) as error:
-            raise config.Misconfigured(f"[{_GROUP}] cannot be used: {' '.join(str(error).split())}") from None
+            raise config.Misconfigured(f"[{GROUP}] cannot be used: {' '.join(str(error).split())}") from None
         _check(conf)
-        self._headers = Headers(policies, f'Keystone uri="{conf[_GROUP].www_authenticate_uri or ""}"')
+        self._headers = Headers(policies, f'Keystone uri="{conf[GROUP].www_authenticate_uri or ""}"')
 
     def identify(self, req: falcon.Request, resp: falcon.Response) -> Context | None:
         """The user of the token. Raises 503 if Keystone cannot be asked."""
@@ -136,12 +136,12 @@ def _register(conf: cfg.ConfigOpts) -> None:
     """auth_token's options, with defaults of our own where its own are those of another time."""
     for group, options in list_auth_token_opts():
         conf.register_opts(options, group=group)
-    for name, value in _DEFAULTS.items():
-        conf.set_default(name, value, group=_GROUP)
+    for name, value in DEFAULTS.items():
+        conf.set_default(name, value, group=GROUP)
 
 
 def _check(conf: cfg.ConfigOpts) -> None:
-    group = conf[_GROUP].auth_section or _GROUP
+    group = conf[GROUP].auth_section or GROUP
     if not conf[group].auth_type:
         raise config.Misconfigured(
             f"[{group}] auth_type is missing: Lictor needs a user of its own to ask Keystone about tokens, for example "

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from lictor import __version__
@@ -44,21 +43,9 @@ _ERRORS = {
 _SUCCESS = {200: "What was asked for.", 201: "It is accepted.", 202: "It is accepted.", 204: "It is accepted."}
 
 
-def documented() -> Iterator[tuple[str, Route]]:
-    """Each route once, under the name that documents use."""
-    for route in routes.ROOT:
-        yield route.path, route
-    seen = set()
-    for prefix, below in routes.trees(routes.VERSIONS[0]):
-        for route in below:
-            if id(route) not in seen:
-                seen.add(id(route))
-                yield prefix + route.path, route
-
-
 def build() -> Document:
     """The whole document."""
-    table = list(documented())
+    table = list(routes.every())
     shapes = _Schemas(table)
     paths = {path: _path(path, route, shapes) for path, route in table}
     for path, route in table:

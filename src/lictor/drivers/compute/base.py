@@ -15,15 +15,25 @@ class ComputeError(Exception):
     """The instance could not be made, found or removed; the message is for users to read, and trying again may help."""
 
 
+class HostNotReady(Exception):
+    """This host cannot run amphorae; the message says in one sentence why and what to do."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """What an amphora is born with: who it is, its certificate and key, and the CA whose clients it obeys (all PEM)."""
+    """What an amphora is born with: who it is, its certificate and key, and the CA whose clients it obeys (all PEM).
+
+    ``anti_affinity`` asks for another host than that of the load balancer's other amphora, in Nova's words:
+    ``anti-affinity`` (or there is none), ``soft-anti-affinity`` (if that can be), or nothing. A driver that knows one
+    host only passes over it.
+    """
 
     amphora_id: str
     load_balancer_id: str
     certificate: str
     private_key: str
     client_ca: str
+    anti_affinity: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
+OWNER = "Octavia"
+"""The device owner of ports that Lictor makes, which is Octavia's (reference, 7.2)."""
+
 
 class NetworkError(Exception):
     """The network service failed; trying again may help. The message is for the user to read."""
@@ -106,7 +109,7 @@ class PortRequest:
     subnet_id: str
     ip_address: str = ""
     device_id: str = ""
-    device_owner: str = "Octavia"
+    device_owner: str = OWNER
     project_id: str = ""
     network_id: str = ""
 
@@ -135,6 +138,18 @@ def amphora_port(amphora_id: str, subnet_id: str, project_id: str) -> PortReques
     return PortRequest(
         name=f"octavia-lb-vrrp-{amphora_id}", subnet_id=subnet_id, device_id=amphora_id, project_id=project_id
     )
+
+
+def member_port(amphora_id: str, subnet_id: str, project_id: str) -> PortRequest:
+    """The port of an amphora on a further subnet: a member's, or that of an additional VIP."""
+    return PortRequest(
+        name=f"octavia-lb-member-{amphora_id}", subnet_id=subnet_id, device_id=amphora_id, project_id=project_id
+    )
+
+
+def is_ours(port: Port) -> bool:
+    """Whether Lictor made a port, by its marks: nobody else's is ever to be deleted, whatever a driver lists."""
+    return port.device_owner == OWNER and port.name.startswith("octavia-lb-")
 
 
 class Networking(Protocol):

@@ -1,17 +1,21 @@
-"""The embedded network driver: two networks of this host, and the address book of table ``local_port``.
+"""The embedded network driver: networks of this host, and the address book of table ``local_port``.
 
 * The user network (``private`` with ``private-subnet``) carries VIPs, amphorae and members. This host has its first
   address. The lower quarter of the range is left to the operator's own servers; ports get addresses of the rest, the
-  allocation pool, unless they ask for another one.
+  allocation pool, unless they ask for another one. It may have further subnets, and there may be further networks for
+  members, all of the same kind.
 * The management network (``lb-mgmt-net``) joins this host and its amphorae. Users are never shown it.
 
 The driver keeps the book only; the links are made by the compute driver. Every id follows from the deployment and a
 name, so that the same port has the same id and MAC address when it is made again.
 """
 
+import dataclasses
+import itertools
 import random
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from oslo_config import cfg
 from sqlalchemy import delete, select
@@ -46,28 +50,46 @@ class LocalNetwork:
         self._store = store
         self._mtu = options.mtu
         self._namespace = uuid.uuid5(uuid.NAMESPACE_OID, f"lictor:{deployment(conf)}")
-        private = parse("cidr", options.cidr, servers=True)
+        self._spans = _spans(options)
         management = parse("management_cidr", options.management_cidr, servers=False)
-        if private.network.version == management.network.version and private.network.overlaps(management.network):
-            raise BadNetworkConfiguration(
-                f"[local_network] management_cidr = {options.management_cidr}: overlaps cidr = {options.cidr}; "
-                "give two ranges that have no address in common."
-            )
-        _check_room(options.management_cidr, management, private)
+        _check_apart([*self._spans, Span("management_cidr", options.management_cidr, management, 0)])
+        _check_room(options.management_cidr, management, [span.range for span in self._spans])
         if options.mtu > 65535:  # what veth and bridge take at most
             raise BadNetworkConfiguration(f"[local_network] mtu = {options.mtu}: give a value from 1280 to 65535.")
-        self._network, self._subnet = self._build(options.network_name, options.subnet_name, "private", private)
-        self.management_network, self.management_subnet = self._build(
-            "lb-mgmt-net", "lb-mgmt-subnet", "management", management
-        )
-        self._ranges = {self._subnet.id: private, self.management_subnet.id: management}
-        self._network_ids = {s.id: s.network_id for s in (self._subnet, self.management_subnet)}
+        self._networks, self._subnets = self._build(options)
+        self.management_network, self.management_subnet = self._build_management(management)
+        self._ranges = {subnet.id: span.range for subnet, span in zip(self._subnets, self._spans, strict=True)}
+        self._ranges[self.management_subnet.id] = management
+        self._network_ids = {each.id: each.network_id for each in (*self._subnets, self.management_subnet)}
 
-    def _build(self, network_name: str, subnet_name: str, role: str, span: Range) -> tuple[Network, Subnet]:
-        # Ids follow the role, not the name that is shown: an operator may rename a network that is in use.
-        network_id, subnet_id = self._id(f"network:{role}"), self._id(f"subnet:{role}")
-        subnet = Subnet(subnet_id, subnet_name, network_id, str(span.network), span.gateway, (span.pool(),))
-        return Network(network_id, network_name, self._mtu, (subnet_id,)), subnet
+    def _build(self, options: Any) -> tuple[list[Network], list[Subnet]]:
+        # Ids follow the place, not the name that is shown: an operator may rename a network that is in use.
+        subnets = [self._subnet(options, number, span) for number, span in enumerate(self._spans, 1)]
+        names = dict.fromkeys(span.network for span in self._spans)
+        networks = []
+        for place in names:
+            network_id, name = self._network_id(place), options.network_name + (f"-{place}" if place > 1 else "")
+            mine = tuple(subnet.id for subnet in subnets if subnet.network_id == network_id)
+            networks.append(Network(network_id, name, self._mtu, mine))
+        return networks, subnets
+
+    def _subnet(self, options: Any, number: int, span: "Span") -> Subnet:
+        name = options.subnet_name
+        if span.network > 1:
+            name = f"{options.network_name}-{span.network}-subnet"
+        elif number > 1:
+            name = f"{name}-{number}"
+        subnet_id = self._id("subnet:private" + (f":{name_of(span)}" if number > 1 else ""))
+        network_id = self._network_id(span.network)
+        return Subnet(subnet_id, name, network_id, str(span.range.network), span.range.gateway, (span.range.pool(),))
+
+    def _network_id(self, place: int) -> str:
+        return self._id("network:private" + (f":{place}" if place > 1 else ""))
+
+    def _build_management(self, span: Range) -> tuple[Network, Subnet]:
+        network_id, subnet_id = self._id("network:management"), self._id("subnet:management")
+        subnet = Subnet(subnet_id, "lb-mgmt-subnet", network_id, str(span.network), span.gateway, (span.pool(),))
+        return Network(network_id, "lb-mgmt-net", self._mtu, (subnet_id,)), subnet
 
     def _id(self, name: str) -> str:
         return str(uuid.uuid5(self._namespace, name))
@@ -75,30 +97,30 @@ class LocalNetwork:
     # --- what users see ---
 
     def networks(self) -> list[Network]:
-        """The user network."""
-        return [self._network]
+        """The user network, and the further ones."""
+        return list(self._networks)
 
     def subnets(self) -> list[Subnet]:
-        """The user network's subnet."""
-        return [self._subnet]
+        """The subnets of all of them, that of the user network first."""
+        return list(self._subnets)
 
     def ports(self) -> list[Port]:
-        """All ports on the user network."""
-        return self._ports(self._subnet.id)
+        """All ports on them."""
+        return self._ports(*(subnet.id for subnet in self._subnets))
 
     def network(self, network_id: str) -> Network | None:
-        """The user network, if this is its id."""
-        return self._network if network_id == self._network.id else None
+        """The network of this id, unless it is that of the management."""
+        return next((each for each in self._networks if each.id == network_id), None)
 
     def subnet(self, subnet_id: str) -> Subnet | None:
-        """The user network's subnet, if this is its id."""
-        return self._subnet if subnet_id == self._subnet.id else None
+        """The subnet of this id, unless it is that of the management."""
+        return next((each for each in self._subnets if each.id == subnet_id), None)
 
     def port(self, port_id: str) -> Port | None:
-        """One port of the user network, or None."""
+        """One port of the users' networks, or None."""
         with self._store.read() as session:
             row = session.get(LocalPort, port_id)
-            return port_of(row) if row is not None and row.subnet_id == self._subnet.id else None
+            return port_of(row) if row is not None and row.subnet_id != self.management_subnet.id else None
 
     def qos_policy(self, policy_id: str) -> Named | None:
         """None: bridges of this host have none."""
@@ -162,14 +184,15 @@ class LocalNetwork:
         """Remove the port and free its address; a port that is gone is no error."""
         self._store.write(lambda session: session.execute(delete(LocalPort).where(LocalPort.id == port_id)))
 
-    def _ports(self, subnet_id: str) -> list[Port]:
-        query = select(LocalPort).where(LocalPort.subnet_id == subnet_id).order_by(LocalPort.created_at, LocalPort.id)
+    def _ports(self, *subnet_ids: str) -> list[Port]:
+        query = select(LocalPort).where(LocalPort.subnet_id.in_(subnet_ids))
+        query = query.order_by(LocalPort.created_at, LocalPort.id)
         with self._store.read() as session:
             return [port_of(row) for row in session.scalars(query)]
 
     def check_ports(self) -> None:
         """Raise ``BadNetworkConfiguration`` if a range was changed while ports still have addresses of the old one."""
-        for option, subnet in (("cidr", self._subnet), ("management_cidr", self.management_subnet)):
+        for option, subnet in self.ranges():
             span = self._ranges[subnet.id]
             strays = [port.ip_address for port in self._ports(subnet.id) if not span.holds(port.ip_address)]
             if strays:
@@ -177,6 +200,11 @@ class LocalNetwork:
                     f"[local_network] {option} = {span.network}: {len(strays)} port(s) have addresses outside it "
                     f"(e.g. {strays[0]}), from an earlier value; put that value back, or delete what uses them first."
                 )
+
+    def ranges(self) -> list[tuple[str, Subnet]]:
+        """Every subnet, with the option that gives its range."""
+        users = zip((span.option for span in self._spans), self._subnets, strict=True)
+        return [*users, ("management_cidr", self.management_subnet)]
 
     # --- the management network, for the compute driver ---
 
@@ -200,14 +228,46 @@ class LocalNetwork:
         return self._ports(self.management_subnet.id)
 
 
-def _check_room(option: str, management: Range, private: Range) -> None:
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A range that an option gives, and the number of the network it belongs to (1 for the user network)."""
+
+    option: str
+    text: str
+    range: Range
+    network: int
+
+
+def name_of(span: Span) -> str:
+    """What a subnet that is not the first one is known by, besides its deployment."""
+    return f"{span.network}:{span.range.network}"
+
+
+def _spans(options: Any) -> list[Span]:
+    """The users' subnets, in the order in which they are shown. Raises ``BadNetworkConfiguration``."""
+    wanted = [("cidr", options.cidr, 1)]
+    wanted += [("further_subnets", text, 1) for text in options.further_subnets]
+    wanted += [("further_networks", text, place) for place, text in enumerate(options.further_networks, 2)]
+    return [Span(option, text, parse(option, text, servers=True), place) for option, text, place in wanted]
+
+
+def _check_apart(spans: list[Span]) -> None:
+    for one, other in itertools.combinations(spans, 2):
+        if one.range.network.version == other.range.network.version and one.range.network.overlaps(other.range.network):
+            raise BadNetworkConfiguration(
+                f"[local_network] {other.option} = {other.text}: overlaps {one.option} = {one.text}; "
+                "give ranges that have no address in common."
+            )
+
+
+def _check_room(option: str, management: Range, users: list[Range]) -> None:
     # Of the addresses that a load balancer takes, at most two in three are amphorae's (a pair and its VIP): so the
     # management network can only run out where it was made too small, and users never learn of it the hard way.
-    wanted = min(2 * private.size // 3, MOST_AMPHORAE)
+    wanted = min(2 * sum(each.size for each in users) // 3, MOST_AMPHORAE)
     if management.size < wanted:
         raise BadNetworkConfiguration(
             f"[local_network] management_cidr = {option}: has room for {management.size} amphorae, and cidr = "
-            f"{private.network} for {wanted}; give a larger range."
+            f"{users[0].network} for {wanted}; give a larger range."
         )
 
 

@@ -115,20 +115,15 @@ class NoopNetwork:
         return self._names.get(object_id, f"{kind}-{object_id[:8]}")
 
     def _create_all(self, requests: Sequence[PortRequest], attempt: int, session: Session) -> list[Port]:
-        return [self._create(session, each, attempt) for each in requests]
-
-    def _create(self, session: Session, request: PortRequest, attempt: int) -> Port:
-        there = select(LocalPort).where(LocalPort.subnet_id == request.subnet_id)
-        found = session.scalar(there.where(LocalPort.name == request.name))
-        if found is not None:
-            return port_of(found)
-        wanted = request.ip_address
-        if wanted and session.scalar(there.where(LocalPort.ip_address == wanted)) is not None:
-            raise AddressUnavailable(f"IP address {wanted} is already taken by a port of subnet {request.subnet_id}.")
-        row = self._row(request, attempt)
-        session.add(row)
+        names = select(LocalPort).where(LocalPort.name.in_([each.name for each in requests]))
+        rows = {(row.subnet_id, row.name): row for row in session.scalars(names)}
+        for each in requests:
+            if (each.subnet_id, each.name) not in rows:
+                _check_free(session, each)
+                rows[each.subnet_id, each.name] = row = self._row(each, attempt)
+                session.add(row)
         session.flush()
-        return port_of(row)
+        return [port_of(rows[each.subnet_id, each.name]) for each in requests]
 
     def _row(self, request: PortRequest, attempt: int) -> LocalPort:
         port_id = _made_up(f"port:{request.subnet_id}:{request.name}")
@@ -138,6 +133,13 @@ class NoopNetwork:
             subnet_id=request.subnet_id, mac_address=mac_address(port_id),
             ip_address=request.ip_address or _address(request.subnet_id, port_id, attempt),
         )  # fmt: skip
+
+
+def _check_free(session: Session, request: PortRequest) -> None:
+    address, subnet_id = request.ip_address, request.subnet_id
+    taken = select(LocalPort.id).where(LocalPort.subnet_id == subnet_id, LocalPort.ip_address == address)
+    if address and session.scalar(taken) is not None:
+        raise AddressUnavailable(f"IP address {address} is already taken by a port of subnet {subnet_id}.")
 
 
 def _strange(port_id: str, network: Network) -> Port:

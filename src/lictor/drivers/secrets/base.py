@@ -49,13 +49,19 @@ class Revocations:
 
 
 class Secrets(Protocol):
-    """What the API and the loop ask of a secrets driver. All methods may be slow, and all raise ``SecretError``."""
+    """What the API and the loop ask of a secrets driver. All methods may be slow, and all raise ``SecretError``.
 
-    def certificate(self, project_id: str, reference: str) -> Certificate:
+    ``lapsed`` is for whoever uses a secret that was accepted long ago: then it may have run out meanwhile.
+    """
+
+    def version(self, project_id: str, reference: str) -> str:
+        """Something that is another one when the content is, and takes less time to have than that."""
+
+    def certificate(self, project_id: str, reference: str, lapsed: bool = False) -> Certificate:
         """A certificate that is good today, and the key that belongs to it."""
 
-    def authority(self, project_id: str, reference: str) -> Authority:
+    def authority(self, project_id: str, reference: str, lapsed: bool = False) -> Authority:
         """Certificates of authorities that are good today."""
 
-    def revocations(self, project_id: str, reference: str) -> Revocations:
+    def revocations(self, project_id: str, reference: str, lapsed: bool = False) -> Revocations:
         """Revocation lists that are not overdue."""

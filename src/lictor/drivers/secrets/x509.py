@@ -22,40 +22,45 @@ _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTA
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 
-def certificate(content: bytes) -> Certificate:
-    """A certificate with its key and chain: a PEM bundle of them in any order, or PKCS12 without a pass phrase."""
+def certificate(content: bytes, lapsed: bool = False) -> Certificate:
+    """A certificate with its key and chain: a PEM bundle of them in any order, or PKCS12 without a pass phrase.
+
+    It must be good today, unless it may be ``lapsed``; so must what the functions below return.
+    """
     key, found = _from_pem(content) if b"-----BEGIN " in content else _from_pkcs12(content)
     public = _spki(key.public_key())
     own = next((each for each in found if _spki(each.public_key()) == public), None)
     if own is None:
         raise SecretError("the private key does not belong to the certificate")
-    _check_dates(own, "the certificate")
+    if not lapsed:
+        _check_dates(own, "the certificate")
     chain = _chain(own, [each for each in found if each is not own])
     result = Certificate(_pem(own), _pem_key(key), tuple(map(_pem, chain)), _names(own), own.not_valid_after_utc)
     _check_usable(result)
     return result
 
 
-def authority(content: bytes) -> Authority:
+def authority(content: bytes, lapsed: bool = False) -> Authority:
     """Certificates of authorities, as PEM."""
     found = [_load(block, "certificate") for block in _blocks(content, b"CERTIFICATE")]
     if not found:
         raise SecretError("it holds no certificate in PEM form")
     for each in found:
-        _check_dates(each, "the CA certificate")
+        if not lapsed:
+            _check_dates(each, "the CA certificate")
         if not _may_sign(each):
             raise SecretError("it holds a certificate that is not a CA's")
     return Authority("".join(map(_pem, found)), min(each.not_valid_after_utc for each in found))
 
 
-def revocations(content: bytes) -> Revocations:
+def revocations(content: bytes, lapsed: bool = False) -> Revocations:
     """Certificate revocation lists, as PEM."""
     blocks = _blocks(content, b"X509 CRL")
     if not blocks:
         raise SecretError("it holds no certificate revocation list in PEM form")
     lists = [_load_list(block) for block in blocks]
     dates = [each.next_update_utc for each in lists if each.next_update_utc is not None]
-    if dates and min(dates) <= _now():
+    if dates and min(dates) <= _now() and not lapsed:
         raise SecretError(f"the revocation list is overdue: its next one was due on {min(dates):%Y-%m-%d}")
     return Revocations("\n".join(block.decode("ascii") for block in blocks) + "\n", min(dates, default=None))
 

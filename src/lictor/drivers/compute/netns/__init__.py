@@ -10,6 +10,5 @@ the kernel, ``boot`` starts process 1, ``processes`` finds and ends it, ``driver
 """
 
 from lictor.drivers.compute.netns.driver import NetnsCompute
-from lictor.drivers.compute.netns.host import HostNotReady
 
-__all__ = ["HostNotReady", "NetnsCompute"]
+__all__ = ["NetnsCompute"]

@@ -1,4 +1,4 @@
-"""The two bridges of a deployment, on each of which this host has the first address."""
+"""The bridges of a deployment: this host has the first address of every subnet on them."""
 
 import dataclasses
 import hashlib
@@ -8,8 +8,8 @@ import pathlib
 
 from pyroute2 import IPRoute, NetlinkError
 
+from lictor.drivers.compute.base import HostNotReady
 from lictor.drivers.compute.netns import links
-from lictor.drivers.compute.netns.host import HostNotReady
 
 LOG = logging.getLogger(__name__)
 
@@ -19,10 +19,10 @@ _NO_DAD = 0x02  # IFA_F_NODAD (linux/if_addr.h): nobody else can have the addres
 
 @dataclasses.dataclass(frozen=True)
 class Bridge:
-    """A bridge to be there: ``address`` is this host's, as ``ip/prefix``."""
+    """A bridge to be there: ``addresses`` are this host's, as ``ip/prefix``."""
 
     name: str
-    address: str
+    addresses: tuple[str, ...]
     mtu: int
 
 
@@ -30,10 +30,10 @@ def ensure(ipr: IPRoute, bridge: Bridge) -> None:
     """Make the bridge, or repair what is missing of it. Raises ``HostNotReady``."""
     try:
         _ensure_link(ipr, bridge)
-        _ensure_address(ipr, bridge)
+        _ensure_addresses(ipr, bridge)
     except NetlinkError as error:
         raise HostNotReady(
-            f"The kernel refused to make the bridge {bridge.name} with {bridge.address} ({error}); "
+            f"The kernel refused to make the bridge {bridge.name} with {' and '.join(bridge.addresses)} ({error}); "
             "Lictor needs a kernel with bridges and the address family of its ranges."
         ) from error
 
@@ -51,19 +51,19 @@ def _ensure_link(ipr: IPRoute, bridge: Bridge) -> None:
         ipr.link("set", index=link.index, address=wanted[0], mtu=bridge.mtu, state="up")
 
 
-def _ensure_address(ipr: IPRoute, bridge: Bridge) -> None:
+def _ensure_addresses(ipr: IPRoute, bridge: Bridge) -> None:
     link = links.get(ipr, bridge.name)
     assert link is not None
-    wanted = ipaddress.ip_interface(bridge.address)
+    wanted = {ipaddress.ip_interface(address) for address in bridge.addresses}
     found = set()
     for message in ipr.get_addr(index=link.index):
         address = ipaddress.ip_interface(f"{message.get('address')}/{message['prefixlen']}")
         found.add(address)
-        if address != wanted and not address.is_link_local:
+        if address not in wanted and not address.is_link_local:
             ipr.addr("del", index=link.index, address=str(address.ip), prefixlen=message["prefixlen"])
-    if wanted not in found:
-        flags = {"flags": _NO_DAD} if wanted.version == 6 else {}
-        ipr.addr("add", index=link.index, address=str(wanted.ip), prefixlen=wanted.network.prefixlen, **flags)
+    for address in wanted - found:
+        flags = {"flags": _NO_DAD} if address.version == 6 else {}
+        ipr.addr("add", index=link.index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
 
 
 def spare_from_firewalls() -> None:

@@ -44,7 +44,7 @@ class NetnsCompute:
     # --- the host ---
 
     def prepare(self) -> None:
-        """Check that this host can run amphorae, and make or repair the two bridges. Idempotent.
+        """Check that this host can run amphorae, and make or repair the bridges. Idempotent.
 
         Raises ``HostNotReady``, or ``BadNetworkConfiguration`` if ports still have addresses of another range.
         """
@@ -52,20 +52,28 @@ class NetnsCompute:
         self._networking.check_ports()
         with links.rtnetlink() as ipr:
             self._check_ranges(ipr)
-            for name, subnet in self._bridges():
-                prefix = ipaddress.ip_network(subnet.cidr).prefixlen
-                mtu = self._conf.local_network.mtu
-                bridges.ensure(ipr, bridges.Bridge(name, f"{subnet.gateway_ip}/{prefix}", mtu))
+            for name, subnets in self._bridges().items():
+                addresses = tuple(f"{each.gateway_ip}/{each.cidr.partition('/')[2]}" for each in subnets)
+                bridges.ensure(ipr, bridges.Bridge(name, addresses, self._conf.local_network.mtu))
         bridges.spare_from_firewalls()
 
-    def _bridges(self) -> list[tuple[str, Subnet]]:
-        private, management = self._networking.subnets()[0], self._networking.management_subnet
-        return [(self._names.private_bridge, private), (self._names.management_bridge, management)]
+    def _bridges(self) -> dict[str, list[Subnet]]:
+        """The bridges that should be there, with the subnets on each."""
+        found: dict[str, list[Subnet]] = {}
+        for _, subnet in self._networking.ranges():
+            found.setdefault(self._bridge(subnet.network_id), []).append(subnet)
+        return found
+
+    def _bridge(self, network_id: str) -> str:
+        if network_id == self._networking.management_network.id:
+            return self._names.management_bridge
+        place = [network.id for network in self._networking.networks()].index(network_id)
+        return self._names.further_bridge(place + 1) if place else self._names.private_bridge
 
     def _check_ranges(self, ipr: IPRoute) -> None:
-        found = (links.get(ipr, name) for name, _ in self._bridges())
+        found = (links.get(ipr, name) for name in self._bridges())
         own = {link.index for link in found if link is not None}
-        for option, (_, subnet) in zip(("cidr", "management_cidr"), self._bridges(), strict=True):
+        for option, subnet in self._networking.ranges():
             host.check_range(ipr, option, ipaddress.ip_network(subnet.cidr), own)
 
     def purge(self) -> None:
@@ -78,7 +86,7 @@ class NetnsCompute:
         with links.rtnetlink() as ipr:
             for name in links.names(self._names.link_prefix):
                 links.delete(ipr, name)
-            for name, _ in self._bridges():
+            for name in self._names.bridges():
                 links.delete(ipr, name)
         for namespace in self._names.namespaces():
             _remove_namespace(namespace)
@@ -192,11 +200,10 @@ class NetnsCompute:
                 links.delete(ipr, link.name)
 
     def _veth(self, amphora_id: str, port: Port, peer: str) -> links.Veth:
-        management = port.network_id == self._networking.management_network.id
-        bridge = self._names.management_bridge if management else self._names.private_bridge
         return links.Veth(
-            name=self._names.link(amphora_id, port.id), alias=self._names.alias(amphora_id, port.id), bridge=bridge,
-            mtu=self._conf.local_network.mtu, peer=peer, peer_mac=port.mac_address, path=self._names.path(amphora_id),
+            name=self._names.link(amphora_id, port.id), alias=self._names.alias(amphora_id, port.id),
+            bridge=self._bridge(port.network_id), mtu=self._conf.local_network.mtu, peer=peer,
+            peer_mac=port.mac_address, path=self._names.path(amphora_id),
         )  # fmt: skip
 
     # --- small things ---

@@ -1,13 +1,15 @@
 """Whether this host can run amphorae as namespaces, and if not, one sentence that says what to do."""
 
+import contextlib
 import ipaddress
 import os
 import re
 import shutil
 import subprocess
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
+from lictor.drivers.compute.base import HostNotReady
 from lictor.drivers.network.ranges import IPNetwork
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -23,10 +25,6 @@ MINIMUM_HAPROXY = (2, 6)
 """Debian 12's, and the oldest with which Lictor is tested."""
 
 _LOCAL_TABLE = 255  # RT_TABLE_LOCAL: the kernel's own routes to the addresses we look at anyway
-
-
-class HostNotReady(Exception):
-    """This host cannot run amphorae; the message says in one sentence why and what to do."""
 
 
 def check(namespace_probe: str) -> None:
@@ -114,6 +112,7 @@ def _routes(ipr: IPRoute, own: set[int]) -> list[tuple[str, IPNetwork]]:
 
 
 def _name(ipr: IPRoute, index: int) -> str:
-    for message in ipr.get_links(index):
-        return str(message.get("ifname"))
+    with contextlib.suppress(NetlinkError):  # links of amphorae come and go beside us
+        for message in ipr.get_links(index):
+            return str(message.get("ifname"))
     return f"number {index}"

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import pathlib
 import re
+import socket
 
 NAMESPACES = pathlib.Path("/run/netns")
 """Where named network namespaces are (ip-netns(8))."""
@@ -22,6 +23,14 @@ class Names:
     def private_bridge(self) -> str:
         """The bridge of the user network."""
         return f"licp{self.tag}"
+
+    def further_bridge(self, place: int) -> str:
+        """The bridge of the users' network of this number, from 2 on."""
+        return f"lic{place}{self.tag}"
+
+    def bridges(self) -> list[str]:
+        """The names of all bridges of this deployment that are on the host."""
+        return [name for _, name in socket.if_nameindex() if name.startswith("lic") and name.endswith(self.tag)]
 
     @property
     def management_bridge(self) -> str:

@@ -1,0 +1,1 @@
+"""What a PROMETHEUS listener answers: HAProxy's own figures, under Octavia's names."""
