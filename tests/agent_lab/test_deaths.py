@@ -58,6 +58,17 @@ def test_haproxy_that_hangs_is_ended_and_started_anew(serving, receiver, which):
     assert serving.worker() == worker, "it is ended once"
 
 
+def test_a_master_that_hangs_is_ended_when_it_does_not_reload(serving, webs):
+    before = serving.haproxy_pids()
+    os.kill(before[0], signal.SIGSTOP)
+    time.sleep(2)
+    assert serving.answers(3) == {"first"}
+    assert serving.haproxy_pids() == before, "it serves: there is no haste"
+    serving.deliver(serving.state([serving.member(webs[1])], ["    fullconn 7"]))
+    assert serving.answers(3) == {"second"}
+    assert not set(before) & set(serving.haproxy_pids())
+
+
 def test_haproxy_that_stands_still_for_a_moment_is_left_alone(serving):
     pids = serving.haproxy_pids()
     for pid in pids:

@@ -139,6 +139,18 @@ def test_when_keepalived_dies_no_vip_stays_behind(deployment, lb):
     healed(deployment, lb)
 
 
+def test_when_keepalived_hangs_no_vip_stays_behind_and_the_one_that_waits_can_take_over(deployment, lb):
+    before, standby = carrier(deployment, lb)
+    for each, seconds in ((standby, 20), (before, 10)):
+        hanging = each.pids("keepalived")[-1]  # the process that speaks VRRP
+        with Metronome(lb.vip) as client:
+            os.kill(hanging, signal.SIGSTOP)
+            eventually(lambda each=each, pid=hanging: pid not in each.pids("keepalived"), seconds, "it is ended")
+        assert client.result.gap < LONGEST, client.result
+        healed(deployment, lb)
+    assert carrier(deployment, lb)[0].id == standby.id
+
+
 def test_agents_may_die_and_come_back(deployment, lb):
     active, standby = carrier(deployment, lb)
     before = {each.id: each.pids("keepalived") for each in (active, standby)}

@@ -68,6 +68,10 @@ class Daemon:
         for pid in self._processes():
             _kill(pid)
 
+    def first(self) -> int:
+        """The pid of its first process; 0 if there is none."""
+        return next(iter(self._processes()), 0)
+
     def newest_child(self) -> int:
         """The pid of the process that its first one forked last; 0 if there is none."""
         found = self._processes()

@@ -57,6 +57,7 @@ def main() -> None:
         agent.haproxy.reviver.watch,
         agent.haproxy.vigil.run,
         agent.keepalived.reviver.watch,
+        agent.keepalived.vigil.run,
         agent.keepalived.presence.run,
         agent.udp.run,
         health.pinger.run,

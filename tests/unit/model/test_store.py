@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Table, insert, select, text
+from sqlalchemy import MetaData, Table, insert, inspect, select, text
 
+from lictor.control import lease
 from lictor.model import AdditionalVip, Flavor, FlavorProfile, GivenPort, LoadBalancer, Tag, changes, schema
 from lictor.model.clock import clock_ms
 from lictor.model.store import Store
@@ -158,11 +159,40 @@ def _as_it_was(session, model):
     return Table(model.__tablename__, MetaData(), autoload_with=session.connection())
 
 
-def test_ports_that_were_given_before_they_had_a_table_are_in_it_after_an_upgrade(tmp_path):
+def _at(tmp_path, revision):
+    """A database as an earlier release left it."""
     before = database.blank(tmp_path)
     with before.engine.connect().execution_options(lictor_write=True) as connection:
-        command.upgrade(schema._config(connection), "0004")
+        command.upgrade(schema._config(connection), revision)
         connection.commit()
+    return before
+
+
+def test_what_needed_work_before_an_upgrade_needs_it_after(tmp_path):
+    store = _at(tmp_path, "0010")
+    for name, generation in (("settled", 1), ("unsettled", 2)):
+        store.write(
+            lambda s, name=name, generation=generation: s.execute(
+                insert(_as_it_was(s, LoadBalancer)).values(
+                    id=name, vip_port_owned=True, **{**_OLD, "generation": generation}
+                )
+            )
+        )
+    schema.upgrade(store)
+    assert lease.claim(store, "worker", 15.0).load_balancer_id == "unsettled"
+    assert lease.claim(store, "worker", 15.0) is None
+
+
+def test_what_needs_work_is_stored_in_the_row_where_readers_of_a_virtual_column_may_miss_it(store):
+    if database.ON_SQLITE:
+        pytest.skip("SQLite has one writer, and can add virtual columns only")
+    with store.engine.connect() as connection:
+        columns = {column["name"]: column for column in inspect(connection).get_columns("load_balancer")}
+    assert columns["unsettled"]["computed"]["persisted"] is True
+
+
+def test_ports_that_were_given_before_they_had_a_table_are_in_it_after_an_upgrade(tmp_path):
+    before = _at(tmp_path, "0004")
 
     def balancers(session):
         for name, port_owned, more_owned in (("a", False, True), ("b", True, False), ("c", False, False)):

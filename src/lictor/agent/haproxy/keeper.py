@@ -12,7 +12,7 @@ from lictor.agent.errors import log
 from lictor.agent.haproxy import certificates, changes, serverstate, statistics
 from lictor.agent.haproxy.carry import Carry
 from lictor.agent.haproxy.health import Health, fresh
-from lictor.agent.haproxy.master import Master
+from lictor.agent.haproxy.master import Master, MasterHangs
 from lictor.agent.haproxy.parting import Parting
 from lictor.agent.haproxy.runtime import RuntimeFailed, Session, pid_of, version_of
 from lictor.agent.haproxy.section import sections
@@ -83,7 +83,7 @@ class Keeper:
         if not self.master.running():
             self._start(new.haproxy)
         elif force or changed or old is None or not self._at_runtime(old, new):
-            self._reload(old.haproxy if old else None, new.haproxy)
+            self._renew(old.haproxy if old else None, new.haproxy)
         self._tell()
         self.reviver.wake()
         self.version = self.version or self._ask_version()
@@ -163,6 +163,15 @@ class Keeper:
         with Session(self.master.socket) as session:
             loaded = certificates.loaded(session, old.files + new.files)
         return certificates.plan(old.files, new.files, loaded, place, fixed)
+
+    def _renew(self, old: wire.HAProxy | None, new: wire.HAProxy) -> None:
+        try:
+            self._reload(old, new)
+        except MasterHangs as error:
+            log(f"starting anew instead: {error}")
+            self._failed.append(time.monotonic())
+            self.master.kill()
+            self._start(new)
 
     def _reload(self, old: wire.HAProxy | None, new: wire.HAProxy) -> None:
         # Nobody counts meanwhile: the new worker's figures must not come before the old one's are put by.

@@ -9,14 +9,21 @@ from lictor.agent.command import inside
 from lictor.agent.daemon import Daemon
 from lictor.agent.errors import AgentError
 from lictor.agent.haproxy.runtime import RuntimeFailed, worker_pid
+from lictor.agent.process import activity
 
 _START = 10.0
 _RELOAD = 15.0
 _STEP = 0.005
+_HEARS = 2.0
+"""Seconds in which a master that is told to reload has at least begun to."""
 
 
 class MasterFailed(AgentError):
     """HAProxy did not start or did not take a new configuration; the message holds its own words."""
+
+
+class MasterHangs(MasterFailed):
+    """HAProxy's master does nothing, whatever it is told: only ending all of it helps."""
 
 
 class Master(Daemon):
@@ -39,14 +46,24 @@ class Master(Daemon):
             raise
 
     def reload(self) -> None:
-        """Have a new worker take over the listeners. Raises ``MasterFailed``; the old worker goes on then."""
+        """Have a new worker take over the listeners. Raises ``MasterFailed``; the old worker goes on then.
+
+        Raises ``MasterHangs`` when there will never be a new one.
+        """
         try:
             old = worker_pid(self.socket)
         except RuntimeFailed:
             old = 0  # it is stuck, or still starting: any worker that answers is a better one
-        offset = self.log_size()
+        offset, first, begun = self.log_size(), self.first(), time.monotonic()
+        before = activity(first)
+
+        def reloaded() -> bool:
+            if time.monotonic() - begun > _HEARS and activity(first) == before >= 0:
+                raise MasterHangs(f"haproxy's master, process {first}, hangs: it was told to reload and does nothing")
+            return worker_pid(self.socket) != old
+
         self.signal(signal.SIGUSR2)
-        self._await(lambda: worker_pid(self.socket) != old, _RELOAD, offset, "reload")
+        self._await(reloaded, _RELOAD, offset, "reload")
 
     def stop(self) -> None:
         """End HAProxy, whatever it takes."""

@@ -1,7 +1,7 @@
 """A HAProxy that lives and does nothing (stopped, deadlocked, waiting for a disk that is gone): found, and ended.
 
 That it dies is seen at once; that it hangs, only by asking. It is taken to hang when it has answered nothing for a
-while in which it used no processor and wanted none: a busy host, where it only waits for its turn, is no reason. (Of
+while in which it did nothing and wanted no processor: a busy host, where it only waits for its turn, is no reason. (Of
 a thread that runs in a circle HAProxy's own watchdog takes care, and ends the process.)
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from lictor.agent.daemon import Daemon
 from lictor.agent.errors import log
+from lictor.agent.process import activity
 
 _PAUSE = 0.5
 """Seconds between questions."""
@@ -55,15 +56,15 @@ class Vigil:
 
     def _hanging(self, asking: socket.socket) -> int:
         """The pid of the worker if it hangs; 0 when it answered, or hung up, or is busy."""
-        worker, used = 0, -1
+        worker, done = 0, -1
         for step in range(_HANG):
             if select.select([asking], [], [], _STEP)[0]:
                 return 0
             if step == _DOUBT:
-                worker, used = self._master.newest_child(), -1
+                worker, done = self._master.newest_child(), -1
             if worker:
-                before, used = used, _used(worker)
-                if used < 0 or before not in (-1, used):
+                before, done = done, activity(worker)
+                if done < 0 or before not in (-1, done):
                     return 0
         return worker
 
@@ -75,17 +76,3 @@ class Vigil:
         self.hangs = True
         self._found()
         self._master.kill()
-
-
-def _used(pid: int) -> int:
-    """Clock ticks of processor time that a process used; -1 if it is gone, or one of its threads runs or wants to."""
-    used = 0
-    try:
-        for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            fields = (thread / "stat").read_text().rpartition(")")[2].split()
-            if fields[0] == "R":
-                return -1
-            used += int(fields[11]) + int(fields[12])
-    except OSError:
-        return -1
-    return used

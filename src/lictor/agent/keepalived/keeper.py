@@ -13,6 +13,7 @@ from lictor.agent.command import inside, run
 from lictor.agent.daemon import Daemon
 from lictor.agent.errors import Broken
 from lictor.agent.keepalived.presence import Presence
+from lictor.agent.keepalived.vigil import Vigil
 from lictor.agent.reviver import Reviver
 from lictor.agent.store import replace, write
 
@@ -34,7 +35,9 @@ class Keeper:
         self._directory = directory
         self._namespace = namespace
         self._wanted: list[wire.Interface] = []
+        self._serving = False
         self.reviver = Reviver("keepalived", self.daemon, lock, lambda: bool(self._wanted), self._start)
+        self.vigil = Vigil(self.daemon, directory, lambda: not self.presence.standby(), lambda: self._serving)
 
     def check(self, place: pathlib.Path) -> None:
         """Ask keepalived about a staged configuration. Raises ``CommandFailed`` with its words."""
@@ -68,6 +71,7 @@ class Keeper:
 
     def tell(self, serving: bool) -> None:
         """Say whether HAProxy serves here: if not, the other amphora takes the VIPs within milliseconds."""
+        self._serving = serving
         with contextlib.suppress(OSError):
             write(self._directory / "haproxy.track", f"{int(not serving)}\n")
 
