@@ -101,6 +101,23 @@ def carrier(deployment, lb, vip=""):
     return eventually(one, 15, f"one amphora has the VIP of {lb.id}")
 
 
+def has_the_vip(deployment, lb, amphora):
+    """See that this one of two has it."""
+    if not amphora.carries():
+        carrier(deployment, lb)[0].kill("keepalived")
+        eventually(amphora.carries, 10, "it has the VIP")
+
+
+def go_without_sharing(deployment, lb, going, seconds, meanwhile=lambda: None):
+    """Wait until those of these ids are gone. A take-over explains that two have the VIP at some looks, not at ten."""
+    deadline, together = time.monotonic() + seconds, 0
+    while (found := amphorae(deployment, lb)) and going & {each.id for each in found}:
+        together = together + 1 if sum(each.carries() for each in found) > 1 else 0
+        assert together < 10, "two had the VIP for many looks"
+        assert time.monotonic() < deadline, "they are not replaced"
+        meanwhile()
+
+
 class Watch(threading.Thread):
     """Looks all the time at who has the VIP. ``both`` counts the looks at which two had it, one after the other."""
 

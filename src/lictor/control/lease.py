@@ -20,7 +20,6 @@ from lictor.model.store import Store, rows_changed
 CANDIDATES = 20
 """How many load balancers in need of work are tried before the next look; more only matters in a crowd of workers."""
 
-
 HASTE = 3.0
 """Seconds of the lease of a worker without which nobody has the VIP."""
 
