@@ -17,7 +17,15 @@ PAIR_PATIENCE = 8.0
 
 def pids(name: str) -> list[int]:
     """The processes of this name ("lictor-agent", "haproxy", "keepalived") in all amphorae, sorted."""
-    return sorted(pid for pid, other in processes() if other == name)
+    own = _space("self")  # Galera has a HAProxy in front of it, which is none of ours
+    return sorted(pid for pid, other in processes() if other == name and _space(pid) not in (None, own))
+
+
+def _space(pid: int | str) -> pathlib.Path | None:
+    try:
+        return pathlib.Path(f"/proc/{pid}/ns/pid").readlink()
+    except OSError:
+        return None
 
 
 def shells() -> list[int]:
