@@ -26,7 +26,7 @@ GRACE = 32
 """Seconds until a health manager that was just started believes that somebody is silent, who is."""
 
 LONGEST = 240
-PATIENCE = 200
+PATIENCE = 400
 """Seconds after which those that are not replaced yet are counted, and waited for no longer."""
 
 
