@@ -25,6 +25,7 @@ LIBRARIES = (
 """Their namespaces. oslo.messaging need not be there."""
 
 DEFAULTS: dict[str, dict[str, object]] = {
+    "DEFAULT": {"control_exchange": "octavia"},
     "oslo_policy": config.POLICY_DEFAULTS,
     keystone.GROUP: keystone.DEFAULTS,
     "cors": middleware.CORS_DEFAULTS,
