@@ -347,6 +347,11 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.ListOpt("denylist_vip_networks", default=[], help="Networks that no VIP may be on."),
         cfg.ListOpt("reserved_ips", default=["169.254.169.254"], help="Addresses that no member may have."),
     ],
+    "audit": [
+        cfg.BoolOpt("enabled", default=False, help="Whether requests and their outcomes are told of, as CADF events."),
+        cfg.StrOpt("audit_map_file", help="What paths mean, in pyCADF's form; default: Lictor's own."),
+        cfg.StrOpt("ignore_req_list", default="", help="Methods that are passed over, with commas in between."),
+    ],
     "quotas": [
         cfg.IntOpt(
             f"default_{name}_quota", default=-1, min=-1, max=2_000_000_000, help="Of each project; -1: no limit."

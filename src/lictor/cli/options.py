@@ -17,6 +17,7 @@ LIBRARIES = (
     "oslo.log",
     "oslo.policy",
     "keystonemiddleware.auth_token",
+    "keystonemiddleware.audit",
     "oslo.middleware.cors",
     "oslo.middleware.healthcheck",
     "oslo.middleware.http_proxy_to_wsgi",

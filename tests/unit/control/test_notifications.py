@@ -10,8 +10,8 @@ import oslo_messaging
 import pytest
 from oslo_messaging.notify import _impl_test
 
-from lictor import config
-from lictor.control import bus, notifications, settle
+from lictor import bus, config
+from lictor.control import notifications, settle
 from lictor.control.notifications.notices import Notice, Notices
 from lictor.model import LoadBalancer, Pool, Tag, changes
 
@@ -178,7 +178,7 @@ def test_who_cannot_be_told_is_told_of_the_next(caplog):
         told.send(Notice(event, {}, "p", ""))
     assert [heard.get(timeout=10).event for _ in range(2)] == ["b", "c"]
     told.stop()
-    assert [r.getMessage() for r in caplog.records if r.name.endswith("notices")] == [
+    assert [r.getMessage() for r in caplog.records if r.name.endswith("outbox")] == [
         "Notifications are lost (the bus is away); load balancers are well.",
         "Notifications are sent again.",
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import oslo_messaging
 from oslo_config import cfg
 
-from lictor.control import bus
+from lictor import bus
 from lictor.control.hints.base import Listener, Sender
 from lictor.model.store import Store
 

@@ -8,7 +8,7 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_context.context import RequestContext
 
-from lictor.control import bus
+from lictor import bus
 from lictor.control.notifications.notices import Notice
 
 
