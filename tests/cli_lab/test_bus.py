@@ -87,9 +87,8 @@ def listening():
         def info(self, _context, _publisher, event, payload, _metadata):
             heard.put((event, payload["name"], payload["provisioning_status"]))
 
-    conf = cfg.ConfigOpts()
-    conf(args=[], default_config_files=[])
-    transport = oslo_messaging.get_notification_transport(conf, url=URL)
+    cfg.CONF(args=[], default_config_files=[])
+    transport = oslo_messaging.get_notification_transport(cfg.CONF, url=URL)
     target = oslo_messaging.Target(topic="octavia-notifications", exchange="octavia")
     listener = oslo_messaging.get_notification_listener(transport, [target], [Endpoint()], executor="threading")
     listener.start()

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from lictor import config
-from lictor.cli import checking, octavia
+from lictor.cli import checking, octavia, options
 from lictor.cli.main import main
 
 SECRETS = """[DEFAULT]
@@ -184,13 +184,20 @@ def test_the_environment_does_not_count(told, monkeypatch):
     assert told("[api_settings]\nbind_port = banana\n")[0] == 1
 
 
+def test_without_oslo_messaging_what_is_for_it_is_told_to_need_it(told, monkeypatch):
+    monkeypatch.setattr(options, "LIBRARIES", [name for name in options.LIBRARIES if name != "oslo.messaging"])
+    status, lines = told("[DEFAULT]\nrpc_response_timeout = 60\n[oslo_messaging_rabbit]\nanything = x\n")
+    assert status == 0
+    assert [line.endswith("(pip install 'lictor[messaging]'), and it is not.") for line in lines[:2]] == [True, True]
+
+
 def test_what_octavia_and_lictor_have_by_one_name_is_used():
     known = checking.Known(checking.ours())
     assert {key for key in octavia.shared() if known.find(key) is None} == set()
 
 
 def test_no_option_of_lictors_is_told_to_have_no_meaning_and_each_fate_is_one_sentence():
-    ours = {(group, option.dest) for group, options in config.OPTIONS.items() for option in options}
+    ours = {(group, option.dest) for group, found in config.OPTIONS.items() for option in found}
     known = checking.Known(checking.ours())
     assert {key for key in ours if known.find(key) is None} == set()
     assert octavia.shared().isdisjoint(octavia.fates())
@@ -200,8 +207,8 @@ def test_no_option_of_lictors_is_told_to_have_no_meaning_and_each_fate_is_one_se
 def test_every_option_of_the_sample_of_lictors_own_is_used(told):
     lines = [
         f"[{group}]\n{option.dest} = {','.join(option.default) if isinstance(option.default, list) else option.default}"
-        for group, options in config.OPTIONS.items()
-        for option in options
+        for group, found in config.OPTIONS.items()
+        for option in found
         if option.default not in (None, []) and not isinstance(option.default, dict)
     ]
     status, told_of = told("\n".join(line.replace("$", "$$") for line in lines) + "\n")
