@@ -95,8 +95,10 @@ def listening():
     try:
         yield heard
     finally:
-        # It waits for a broker that is away: in a thread that ends with this process.
-        threading.Thread(target=listener.stop, daemon=True).start()
+        # It would wait for a broker that is away.
+        stopping = threading.Thread(target=listener.stop, daemon=True)
+        stopping.start()
+        stopping.join(10)
 
 
 def test_who_listens_is_told_of_load_balancers_and_a_bus_that_dies_is_in_nobodys_way(many, broker, tmp_path):

@@ -28,6 +28,77 @@ password = hunter2
 """
 
 
+AS_DEPLOYED = """[DEFAULT]
+log_dir = /var/log/octavia
+transport_url = rabbit://openstack:hunter2@192.0.2.1:5672//
+host = controller-1
+[api_settings]
+bind_host = 192.0.2.1
+auth_strategy = keystone
+api_v2_enabled = true
+[certificates]
+ca_private_key_passphrase = hunter2
+ca_private_key = /etc/octavia/certs/server_ca.key.pem
+ca_certificate = /etc/octavia/certs/server_ca.cert.pem
+server_certs_key_passphrase = hunter2hunter2hunter2hunter2hunt
+region_name = RegionOne
+[haproxy_amphora]
+server_ca = /etc/octavia/certs/server_ca.cert.pem
+client_cert = /etc/octavia/certs/client.cert-and-key.pem
+[database]
+connection = mysql+pymysql://octavia:hunter2@192.0.2.1/octavia
+connection_recycle_time = 10
+max_pool_size = 1
+[service_auth]
+auth_url = http://192.0.2.1:5000
+auth_type = password
+username = octavia
+password = hunter2
+project_domain_name = Default
+memcached_servers = 192.0.2.1:11211
+[keystone_authtoken]
+service_type = load-balancer
+www_authenticate_uri = http://192.0.2.1:5000
+auth_url = http://192.0.2.1:5000
+auth_type = password
+project_domain_id = default
+username = octavia
+password = hunter2
+memcache_security_strategy = ENCRYPT
+memcache_secret_key = hunter2
+[health_manager]
+bind_port = 5555
+heartbeat_key = hunter2hunter2hunter2hunter2hunter2
+controller_ip_port_list = 192.0.2.1:5555
+[controller_worker]
+amp_boot_network_list = 5b2b0a3c-0000-4000-8000-000000000001
+amp_active_retries = 100
+client_ca = /etc/octavia/certs/client_ca.cert.pem
+[oslo_messaging]
+topic = octavia_prov
+[oslo_messaging_notifications]
+driver = noop
+[oslo_messaging_rabbit]
+heartbeat_rate = 2
+rabbit_quorum_queue = true
+[oslo_policy]
+enforce_scope = true
+[oslo_middleware]
+enable_proxy_headers_parsing = true
+[task_flow]
+persistence_connection = mysql+pymysql://octavia:hunter2@192.0.2.1/octavia_persistence
+jobboard_enabled = true
+[nova]
+enable_anti_affinity = true
+region_name = RegionOne
+[neutron]
+region_name = RegionOne
+valid_interfaces = internal
+[glance]
+endpoint_type = internal
+"""
+
+
 @pytest.fixture
 def told(tmp_path, capsys):
     """Checks a text; returns the exit status and the lines of the answer, without the file's name."""
@@ -143,6 +214,13 @@ def test_the_defaults_are_told_that_an_octavia_conf_counts_on(told):
     assert sentence in told(octavias)[1]
     assert sentence not in told(octavias + "[api_settings]\nauth_strategy = keystone\n")[1]
     assert sentence not in told(lictors)[1]
+
+
+def test_an_octavia_conf_as_deployment_tools_write_it_has_nothing_unknown_or_wrong(told):
+    status, lines = told(AS_DEPLOYED)
+    assert (status, [line for line in lines if "unknown:" in line or "wrong:" in line]) == (0, [])
+    assert len([line for line in lines if "hunter2" in line]) == 0
+    assert lines[-1].endswith("0 wrong, 0 unknown") and int(lines[-1].split()[0]) > 20
 
 
 def test_no_secret_is_printed(told):
