@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import logging
 import pathlib
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -93,7 +94,7 @@ def _left_to_defaults(said: Iterable[tuple[str, str]]) -> list[str]:
 def read(path: pathlib.Path) -> list[Line]:
     """All assignments of a file. Raises ``Refusal``, status 2, if it cannot be read or is no such file."""
     try:
-        return _Parser().lines(path.read_text("utf-8").splitlines())
+        return _Parser().lines(path.read_text("utf-8").split("\n"))
     except OSError as error:
         raise Refusal(f"{path} cannot be read: {error.strerror or error}", status=2) from None
     except UnicodeDecodeError:
@@ -172,12 +173,18 @@ def _fault(values: cfg.ConfigOpts, group: str, option: cfg.Opt, line: Line) -> s
         value = getattr(values[group], option.dest)
     except (cfg.Error, ValueError) as error:
         reason = " ".join(str(error).rpartition("is not valid: ")[2].split())
-        return f"{_SECRET if option.secret else _sentence(reason)} {_right(option)}"
+        return f"{_HIDDEN if _is_secret(option) else _sentence(reason)} {_right(option)}"
     drivers = DRIVERS.get((group, option.dest))
     return _no_driver(drivers, option.dest, str(value)) if drivers else _no_account(line)
 
 
-_SECRET: Final = "It cannot be read (and is a secret, so it is not shown); a dollar sign is written twice."
+_HIDDEN: Final = "It cannot be read (and is a secret, so it is not shown); a dollar sign is written twice."
+_SECRET: Final = re.compile("passw|passphrase|secret|token|key|url|connection")
+
+
+def _is_secret(option: cfg.Opt) -> bool:
+    """Not every library says it of each of its passwords."""
+    return option.secret or bool(_SECRET.search(option.dest))
 
 
 def _sentence(text: str) -> str:

@@ -25,6 +25,8 @@ persistence_connection = mysql://user:hunter2@db
 jobboard_backend_password = hunter2
 [hunter]
 password = hunter2
+[oslo_messaging_kafka]
+ssl_client_key_password = a$hunter2
 """
 
 
