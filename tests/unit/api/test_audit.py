@@ -9,6 +9,8 @@ from oslo_messaging.notify import _impl_test
 from lictor import config
 from lictor.api import routes
 from lictor.api.audit import Audit
+from lictor.api.auth.enforcer import Policies
+from lictor.api.auth.keystone import Headers
 from tests.lab.deployment import eventually
 from tests.unit.api.world import World
 
@@ -62,6 +64,25 @@ def test_a_caller_who_says_that_he_is_somebody_else_is_not_believed_and_no_token
     told = events(2)
     assert {event["initiator"]["name"] for _, event in told} == {"noauth"}
     assert "hunter2" not in str(told)
+
+
+class BehindKeystone(World):
+    """As auth_token leaves requests whose token is good."""
+
+    def _app(self, **options: Any) -> Any:
+        return super()._app(strategy=Headers(Policies(self.conf)), **options)
+
+
+def test_the_user_of_a_token_is_told_as_keystone_names_him(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "lictor.conf").write_text(ON)
+    _impl_test.reset()
+    world = BehindKeystone(tmp_path, [str(tmp_path / "lictor.conf")], api_settings__auth_strategy="keystone")
+    token = {"X-Auth-Token": "hunter2" * 9, "X-Roles": "member", "X-Identity-Status": "Confirmed"}
+    world.get("/loadbalancers", headers={**token, "X-User-Id": "u1", "X-User-Name": "Ann", "X-Project-Id": "p1"})
+    world.get("/loadbalancers", 401, headers={"X-User-Id": "u1", "X-Identity-Status": "Invalid"})
+    told = [event for _, event in events(2)]
+    assert [(each["initiator"]["id"], each["initiator"]["name"]) for each in told] == [("u1", "Ann")] * 2
+    assert told[0]["initiator"]["project_id"] == "p1" and "hunter2" not in str(told)
 
 
 def test_nobody_is_told_and_nothing_loaded_by_default(tmp_path: pathlib.Path) -> None:
