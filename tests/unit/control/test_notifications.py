@@ -218,12 +218,19 @@ def test_nobody_is_told_unless_a_driver_is_named(tmp_path, store, load_balancer,
     ("text", "words"),
     [
         ("driver = messagingv2\n", "needs a message bus: give transport_url there or in .DEFAULT."),
+        (
+            "driver = messagingv2\ntransport_url = pigeon://hunter2@a\n",
+            "is no address of a message bus: write it as in",
+        ),
+        ("driver = messagingv2\ntransport_url = hunter2\n", "is no address of a message bus: write it as in"),
+        ("driver = messagingv2\ntransport_url = rabbit://a:hunter2@b:c/\n", "is no address of a message bus"),
         ("driver = pigeon\n", "driver is 'pigeon': it must be one of log, messaging"),
     ],
 )
 def test_a_driver_that_cannot_work_is_refused_with_what_would(tmp_path, text, words):
-    with pytest.raises(config.Misconfigured, match=words):
+    with pytest.raises(config.Misconfigured, match=words) as told:
         notifications.notices(loaded(tmp_path, f"[oslo_messaging_notifications]\n{text}"))
+    assert "hunter2" not in str(told.value)
 
 
 def test_oslo_messagings_driver_gets_event_payload_and_context(tmp_path, store, conf, load_balancer):

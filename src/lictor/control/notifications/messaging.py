@@ -8,20 +8,32 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_context.context import RequestContext
 
-from lictor import bus
+from lictor import bus, config
 from lictor.control.notifications.notices import Notice
 
 
 def teller(conf: cfg.ConfigOpts) -> Callable[[Notice], None]:
-    """Who sends a notice; while the bus is away it does not return, or as ``retry`` says."""
-    made: list[Any] = []
+    """Who sends a notice; while the bus is away it does not return, or as ``retry`` says.
+
+    Nothing is connected to yet. Raises ``config.Misconfigured`` if the URL is none.
+    """
+    notifier = oslo_messaging.Notifier(_transport(conf), f"lictor.{socket.gethostname()}")
 
     def tell(notice: Notice) -> None:
-        if not made:
-            made.append(oslo_messaging.Notifier(bus.notifications(conf), f"lictor.{socket.gethostname()}"))
-        made[0].info(_context(notice), notice.event, notice.payload)
+        notifier.info(_context(notice), notice.event, notice.payload)
 
     return tell
+
+
+def _transport(conf: cfg.ConfigOpts) -> Any:
+    try:
+        return bus.notifications(conf)
+    except (oslo_messaging.InvalidTransportURL, oslo_messaging.DriverLoadFailure, ValueError):
+        # What they say may have the URL in it, and that a password.
+        raise config.Misconfigured(
+            "[oslo_messaging_notifications] transport_url, or that of [DEFAULT], is no address of a message bus: write "
+            "it as in rabbit://user:password@bus.example:5672/"
+        ) from None
 
 
 def _context(notice: Notice) -> RequestContext:
