@@ -104,9 +104,10 @@ def _catalogue(req: falcon.Request) -> str:
 
 def _events(conf: cfg.ConfigOpts) -> _Events:
     path = conf.audit.audit_map_file or str(resources.files("lictor.api").joinpath(MAP))
-    options = _options(conf)
     try:
-        return _Events(audit_map_file=path, service_name="octavia", oslo_config_config=options)
+        if "log" in metadata.entry_points(group="oslo.messaging.notify.drivers").names:
+            return _sent(conf, path)
+        return _Events(audit_map_file=path, service_name="octavia", oslo_config_config=conf)  # Into the log.
     except OSError as error:
         raise config.Misconfigured(f"[audit] audit_map_file {path} cannot be read: {error.strerror}") from None
     except (audit.PycadfAuditApiConfigError, configparser.Error) as error:
@@ -114,18 +115,20 @@ def _events(conf: cfg.ConfigOpts) -> _Events:
         raise config.Misconfigured(f"[audit] audit_map_file {path} is no audit map: {reason}") from None
 
 
-def _options(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
-    """The configuration that oslo.messaging reads, if it is there; else events go into the log."""
-    if "log" not in metadata.entry_points(group="oslo.messaging.notify.drivers").names:
-        return conf
+def _sent(conf: cfg.ConfigOpts, path: str) -> _Events:
+    """By oslo.messaging, which is there."""
     from lictor import bus
 
     options = bus.configuration(conf)
-    bus.notifications(conf)  # Registers the options that are asked for below.
     for group, found in audit.list_opts():
         options.register_opts(found, group=group)
+    try:
+        bus.notifications(conf, options[GROUP].transport_url)
+    except bus.NO_ADDRESS:
+        where = f"[{GROUP}] transport_url, or that of [oslo_messaging_notifications] or [DEFAULT],"
+        raise config.Misconfigured(f"{where} {bus.RIGHT}") from None
     if not (options[GROUP].driver or options.oslo_messaging_notifications.driver):
         raise config.Misconfigured(
             f"[audit] is enabled, and its events would go nowhere: set [{GROUP}] driver, for example to log"
         )
-    return options
+    return _Events(audit_map_file=path, service_name="octavia", oslo_config_config=options)

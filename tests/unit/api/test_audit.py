@@ -95,6 +95,10 @@ def test_nobody_is_told_and_nothing_loaded_by_default(tmp_path: pathlib.Path) ->
     ("text", "words"),
     [
         ("enabled = true\n", "would go nowhere: set .audit_middleware_notifications. driver"),
+        (
+            "enabled = true\n[audit_middleware_notifications]\ndriver = log\ntransport_url = hunter2\n",
+            "transport_url, or that of .* is no address of a message bus",
+        ),
         (f"{ON[8:]}[audit]\naudit_map_file = /nowhere/map.conf\n", "/nowhere/map.conf cannot be read: No such file"),
         (f"{ON[8:]}[audit]\naudit_map_file = {__file__}\n", "is no audit map"),
     ],

@@ -28,12 +28,9 @@ def teller(conf: cfg.ConfigOpts) -> Callable[[Notice], None]:
 def _transport(conf: cfg.ConfigOpts) -> Any:
     try:
         return bus.notifications(conf)
-    except (oslo_messaging.InvalidTransportURL, oslo_messaging.DriverLoadFailure, ValueError):
-        # What they say may have the URL in it, and that a password.
-        raise config.Misconfigured(
-            "[oslo_messaging_notifications] transport_url, or that of [DEFAULT], is no address of a message bus: write "
-            "it as in rabbit://user:password@bus.example:5672/"
-        ) from None
+    except bus.NO_ADDRESS:
+        where = "[oslo_messaging_notifications] transport_url, or that of [DEFAULT],"
+        raise config.Misconfigured(f"{where} {bus.RIGHT}") from None
 
 
 def _context(notice: Notice) -> RequestContext:
