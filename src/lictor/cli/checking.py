@@ -19,11 +19,11 @@ from typing import Final
 
 from keystoneauth1 import loading
 from keystoneauth1.exceptions import NoMatchingPlugin
-from oslo_config import cfg, iniparser
+from oslo_config import cfg
 
 from lictor.api.auth import keystone
 from lictor.cli import octavia, options
-from lictor.cli.refusal import Refusal
+from lictor.cli.conffile import Line, read
 
 USED: Final = "used"
 RENAMED: Final = "renamed"
@@ -37,21 +37,6 @@ DRIVERS: dict[tuple[str, str], str] = {
     ("certificates", "cert_manager"): "lictor.secrets.drivers",
 }
 """Options whose values are names of entry points, and the group of those."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One assignment: the number of its first line, from 1, and what it says."""
-
-    number: int
-    section: str
-    name: str
-    value: str
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The option, as oslo.config finds it: the case of a section does not count."""
-        return self.section if self.section == "DEFAULT" else self.section.lower(), self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,51 +76,6 @@ def _left_to_defaults(said: Iterable[tuple[str, str]]) -> list[str]:
     ]
 
 
-def read(path: pathlib.Path) -> list[Line]:
-    """All assignments of a file. Raises ``Refusal``, status 2, if it cannot be read or is no such file."""
-    try:
-        return _Parser().lines(path.read_text("utf-8").split("\n"))
-    except OSError as error:
-        raise Refusal(f"{path} cannot be read: {error.strerror or error}", status=2) from None
-    except UnicodeDecodeError:
-        raise Refusal(f"{path} cannot be read: it is no text in UTF-8", status=2) from None
-    except iniparser.ParseError as error:
-        # The line itself may hold a secret.
-        raise Refusal(f"{path}:{error.lineno}: {error.msg}: give [section] and option = value", status=2) from None
-
-
-class _Parser(iniparser.BaseParser):
-    """oslo.config's own grammar, with the number of each assignment's first line."""
-
-    def __init__(self) -> None:
-        self._section = ""
-        self._found: list[Line] = []
-        self._begun: collections.deque[int] = collections.deque()
-
-    def lines(self, text: Iterable[str]) -> list[Line]:
-        """Raises ``ParseError``."""
-        self.parse(self._watched(text))
-        return self._found
-
-    def _watched(self, text: Iterable[str]) -> Iterator[str]:
-        """An assignment is told of when the next begins: what begins one is counted here."""
-        for number, line in enumerate(text, 1):
-            if line.strip() and not line.startswith((" ", "\t", "[", "#", ";")):
-                self._begun.append(number)
-            yield line
-
-    def assignment(self, key: str, value: list[str]) -> None:
-        """Called by the parser."""
-        number = self._begun.popleft()
-        if not self._section:
-            raise iniparser.ParseError("an option before the first section", number, "")
-        self._found.append(Line(number, self._section, key, "\n".join(value)))
-
-    def new_section(self, section: str) -> None:
-        """Called by the parser."""
-        self._section = section
-
-
 def judged(path: pathlib.Path, lines: list[Line]) -> Iterator[tuple[Line, Verdict]]:
     """Every line with what becomes of it."""
     known = Known([*ours(), *_account(lines)])
@@ -163,7 +103,7 @@ def _judge(known: "Known", values: cfg.ConfigOpts, line: Line, last: Line) -> Ve
     if wrong:
         return Verdict(WRONG, wrong)
     if line.key != (group, option.dest):
-        return Verdict(RENAMED, f"It is read, and is [{group}] {option.dest} by now.")
+        return Verdict(RENAMED, f"It is read; write [{group}] {option.dest}.")
     return Verdict(USED)
 
 

@@ -173,8 +173,8 @@ def test_every_kind_of_line_is_told_with_its_number_and_what_to_do(told):
         ),
         (
             "[oslo_middleware]\nmax_request_body_size = 5000000",
-            "2: [oslo_middleware] max_request_body_size: renamed: It is read, and is [api_settings] "
-            "max_request_body_size by now.",
+            "2: [oslo_middleware] max_request_body_size: renamed: It is read; write [api_settings] "
+            "max_request_body_size.",
         ),
         (
             "[quotas]\ndefault_pool_quota = x\ndefault_pool_quota = 3",
