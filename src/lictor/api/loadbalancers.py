@@ -149,6 +149,7 @@ class LoadBalancerItem(Reader):
             change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
             if "vip_sg_ids" in values:
                 _check_no_cidrs(session, change.load_balancer, values["vip_sg_ids"])
+            change.load_balancer.own_generation = change.load_balancer.generation
             for name, value in values.items():
                 if name != "tags":
                     setattr(change.load_balancer, name, value)

@@ -17,6 +17,7 @@ LIBRARIES = (
     "oslo.log",
     "oslo.policy",
     "keystonemiddleware.auth_token",
+    "keystonemiddleware.audit",
     "oslo.middleware.cors",
     "oslo.middleware.healthcheck",
     "oslo.middleware.http_proxy_to_wsgi",
@@ -25,6 +26,7 @@ LIBRARIES = (
 """Their namespaces. oslo.messaging need not be there."""
 
 DEFAULTS: dict[str, dict[str, object]] = {
+    "DEFAULT": {"control_exchange": "octavia"},
     "oslo_policy": config.POLICY_DEFAULTS,
     keystone.GROUP: keystone.DEFAULTS,
     "cors": middleware.CORS_DEFAULTS,

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from oslo_config import cfg
 from prometheus_client.registry import Collector
 
+from lictor import config
 from lictor.amphora.pki import Authority
 from lictor.cli import application, shared
 from lictor.cli.counted import counted
 from lictor.cli.drivers import driver
 from lictor.cli.probes import Probes
+from lictor.cli.refusal import Refusal
 from lictor.cli.server import ApiServer
 from lictor.cli.statedir import StateDir
-from lictor.control import hints
+from lictor.control import hints, notifications
 from lictor.control.health.manager import HealthManager
 from lictor.control.health.metrics import Heartbeats
 from lictor.control.metrics_rows import Rows
+from lictor.control.notifications.notices import Notices
 from lictor.control.upkeep.census import Census
 from lictor.control.upkeep.housekeeping import Housekeeper
 from lictor.control.upkeep.mending import Mender
@@ -95,9 +98,18 @@ class Street:
         """The loop. Prepares this host for amphorae."""
         with self._state.lock.making():
             self.compute.prepare()
-        made = Workers(self._conf, self.store, self.compute, self.networking, self.authority, self.secret, self.vault)
+        outside = (self.compute, self.networking, self.authority, self.secret, self.vault, self.notices)
+        made = Workers(self._conf, self.store, *outside)
         self._near.append(made.wake)
         return made
+
+    @functools.cached_property
+    def notices(self) -> Notices:
+        """Who tells others what became of load balancers. Raises ``Refusal``, status 2."""
+        try:
+            return notifications.notices(self._conf)
+        except config.Misconfigured as error:
+            raise Refusal(str(error), status=2) from None
 
     @functools.cached_property
     def health(self) -> HealthManager:
