@@ -44,7 +44,7 @@ class Forgetting(Periodic):
         """Every secret in use, with the load balancers that use it."""
         used: dict[_Key, set[str]] = {}
         with self._store.read() as session:
-            for owner, wanted in _wanted(session):
+            for owner, wanted in in_use(session):
                 key = (wanted.kind, owner.project_id, wanted.reference)
                 used.setdefault(key, set()).add(owner.load_balancer_id)
         return used
@@ -81,10 +81,11 @@ class Renewal(Forgetting):
             return str(error)
 
 
-def _wanted(session: Session) -> Iterator[tuple[Listener | Pool, Wanted]]:
-    gone = Provisioning.PENDING_DELETE
-    listeners = select(Listener).where(Listener.protocol.in_(TLS_LISTENERS), Listener.provisioning_status != gone)
+def in_use(session: Session, going: bool = False) -> Iterator[tuple[Listener | Pool, Wanted]]:
+    """Every use of a secret; by what is being deleted only if ``going``."""
+    gone = () if going else (Provisioning.PENDING_DELETE,)
+    listeners = select(Listener).where(Listener.protocol.in_(TLS_LISTENERS), Listener.provisioning_status.not_in(gone))
     for listener in session.scalars(listeners):
         yield from ((listener, wanted) for wanted in of_listener(listener))
-    for pool in session.scalars(select(Pool).where(Pool.tls_enabled, Pool.provisioning_status != gone)):
+    for pool in session.scalars(select(Pool).where(Pool.tls_enabled, Pool.provisioning_status.not_in(gone))):
         yield from ((pool, wanted) for wanted in of_pool(pool))
