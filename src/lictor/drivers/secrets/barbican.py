@@ -20,12 +20,14 @@ import functools
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from barbicanclient import client, exceptions
 from barbicanclient.v1.containers import CertificateContainer, Container
-from keystoneauth1.exceptions import ClientException
+from keystoneauth1.exceptions.connection import ConnectionError
+from keystoneauth1.exceptions.discovery import DiscoveryFailure
 from keystoneauth1.token_endpoint import Token
 from oslo_config import cfg
 
@@ -34,18 +36,24 @@ from lictor.drivers.secrets import x509
 from lictor.drivers.secrets.base import Authority, Away, Certificate, Revocations, SecretError
 
 LOG = logging.getLogger(__name__)
+# It calls every refusal an error. What matters of them is in the sentences below.
+logging.getLogger("barbicanclient.client").setLevel(logging.CRITICAL)
+_SILENT = logging.getLogger(f"{__name__}.silent")
+"""For keystoneauth, which would write answers into the log when it is asked to debug: private keys are among them."""
+_SILENT.setLevel(logging.CRITICAL)
 
 SERVICE = "load-balancer"
 """As whom secrets know their consumer: the type of this service in Keystone's catalogue."""
+
+QUIET = 2.0
+"""Seconds without a request after one to which nobody answered: else each secret of many costs a timeout of its own."""
 
 PARTS = frozenset({"certificate", "private_key", "private_key_passphrase", "intermediates"})
 
 _REFERENCE = re.compile(
     r"(?:https?://[^\s?#]+/)?(?P<kind>secrets|containers)/(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?", re.I
 )
-_NONSENSE = (KeyError, TypeError, ValueError, AttributeError, LookupError)
-"""What barbicanclient raises when something that is not Barbican answers in its place."""
-
+_AWAY = "Barbican cannot be asked at the moment"
 _NOT_YOURS = "Barbican does not let the caller read it"
 
 
@@ -69,6 +77,7 @@ class BarbicanSecrets:
         self._endpoint_options = cloud.endpoint(conf, "certificates")
         self._given_endpoint = conf.certificates.endpoint
         self._unchanging: set[str] = set()
+        self._quiet_until = 0.0
 
     def version(self, project_id: str, reference: str) -> str:
         """The reference itself, as what is behind it cannot change; of a generic container, what is in it."""
@@ -105,7 +114,7 @@ class BarbicanSecrets:
     def register(self, reference: str, load_balancer_id: str) -> None:
         """Add a load balancer to the consumers of a secret or container."""
         place, own = _place(reference), self._own
-        with _told("it", self._closed):
+        with self._asking("it", self._closed):
             if place.kind == "containers":
                 own.containers.register_consumer(str(place), SERVICE, _url(load_balancer_id))
             elif _counts_consumers(own):
@@ -114,7 +123,7 @@ class BarbicanSecrets:
     def unregister(self, reference: str, load_balancer_id: str) -> None:
         """Take it out of them."""
         place, own = _place(reference), self._own
-        with _told("it", self._closed), _absent():
+        with self._asking("it", self._closed), _gone():
             if place.kind == "containers":
                 own.containers.remove_consumer(str(place), SERVICE, _url(load_balancer_id))
             elif _counts_consumers(own):
@@ -128,7 +137,7 @@ class BarbicanSecrets:
     @functools.cached_property
     def _endpoint(self) -> str:
         """Where Barbican is, without its version."""
-        with _told("it"):
+        with self._asking("it"):
             found = self._given_endpoint or self._session.get_endpoint(
                 service_type="key-manager", **self._endpoint_options
             )
@@ -138,8 +147,26 @@ class BarbicanSecrets:
 
     @functools.cached_property
     def _user_id(self) -> str:
-        with _told("it"):
+        with self._asking("it"):
             return str(self._session.get_user_id())
+
+    @contextlib.contextmanager
+    def _asking(self, what: str, closed: str = "Barbican refuses it") -> Iterator[None]:
+        """What Barbican answers, as a sentence about ``what``; ``closed`` is that for whoever may not have it."""
+        if time.monotonic() < self._quiet_until:
+            raise Away(_AWAY)
+        try:
+            yield
+        except SecretError:
+            raise
+        except exceptions.HTTPClientError as error:
+            told = {403: closed, 404: f"{what} is not in Barbican"}.get(error.status_code)
+            raise SecretError(told or f"Barbican refuses to show {what}: {error}") from None
+        except Exception as error:  # Something may answer that is not Barbican, and keystoneauth raises anything.
+            if isinstance(error, ConnectionError | DiscoveryFailure):
+                self._quiet_until = time.monotonic() + QUIET
+            LOG.warning("Barbican cannot be asked: %s: %s", type(error).__name__, error)
+            raise Away(_AWAY) from None
 
     @property
     def _closed(self) -> str:
@@ -150,8 +177,8 @@ class BarbicanSecrets:
 
     def _client(self, **options: Any) -> Any:
         """barbicanclient; it asks Barbican for its version."""
-        with _told("it"):
-            return client.Client(session=self._session, endpoint=self._endpoint, **options)
+        with self._asking("it"):
+            return client.Client(session=self._session, endpoint=self._endpoint, logger=_SILENT, **options)
 
     def _bundle(self, place: _Place) -> bytes:
         if place.kind == "secrets":
@@ -170,11 +197,11 @@ class BarbicanSecrets:
         return _secrets_of(self._container(self._own, place))
 
     def _container(self, whose: Any, place: _Place, closed: str | None = None) -> Container:
-        with _told("it", closed or self._closed):
+        with self._asking("it", closed or self._closed):
             return whose.containers.get(str(place))
 
     def _payload(self, place: _Place, what: str = "it") -> bytes:
-        with _told(what, self._closed):
+        with self._asking(what, self._closed):
             found = self._own.secrets.get(str(place)).payload
         if not found:
             raise SecretError(f"{what} has no payload")
@@ -184,14 +211,14 @@ class BarbicanSecrets:
         """What is in a container, as far as the caller goes. Raises if the caller may not even look at ``place``."""
         if place.kind == "containers":
             return list(_secrets_of(self._container(theirs, place, _NOT_YOURS)).values())
-        with _told("it", _NOT_YOURS):
+        with self._asking("it", _NOT_YOURS):
             _status = theirs.secrets.get(str(place)).status
         return []
 
     def _grant(self, theirs: Any, place: _Place) -> None:
         """A caller who may use a secret need not be one who may share it: reading tells later whether that matters."""
         try:
-            with _told("it"):
+            with self._asking("it"):
                 acl = theirs.acls.get(str(place))
                 read = acl.get("read")
                 users, whole = (read.users, read.project_access) if read else ([], True)
@@ -236,22 +263,9 @@ def _counts_consumers(own: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _absent() -> Iterator[None]:
+def _gone() -> Iterator[None]:
     try:
         yield
     except exceptions.HTTPClientError as error:
         if error.status_code != 404:
             raise
-
-
-@contextlib.contextmanager
-def _told(what: str, closed: str = "Barbican refuses it") -> Iterator[None]:
-    """What Barbican says, as a sentence about ``what``; ``closed`` is that for whoever may not have it."""
-    try:
-        yield
-    except exceptions.HTTPClientError as error:
-        told = {403: closed, 404: f"{what} is not in Barbican"}.get(error.status_code)
-        raise SecretError(told or f"Barbican refuses to show {what}: {error}") from None
-    except (exceptions.HTTPError, ClientException, *_NONSENSE) as error:
-        LOG.warning("Barbican cannot be asked: %s: %s", type(error).__name__, error)
-        raise Away("Barbican cannot be asked at the moment") from None
