@@ -232,8 +232,10 @@ def test_without_barbican_the_api_says_try_again_and_amphorae_keep_what_they_hav
     cloud: Cloud, alice: Any, barbican: Barbican
 ) -> None:
     reference, late = stored(alice, WEB.pkcs12()), stored(alice, WEB.pkcs12())
-    for each in (reference, late):
+    container = certificate_container(alice, certificate=WEB.pem.decode(), private_key=key_pem(WEB.key).decode())
+    for each in (reference, late, container):
         cloud.tls(each)
+    version = cloud.keys.version("alpha", container)
     vault, faults = Vault(cloud.keys), []
     wanted = Wanted("x.pem", CERTIFICATE, reference, "listener 7")
     before = vault.file("alpha", wanted, faults)
@@ -246,8 +248,9 @@ def test_without_barbican_the_api_says_try_again_and_amphorae_keep_what_they_hav
         assert vault.file("alpha", wanted, faults) == before and not faults
         kept = vault.file("alpha", Wanted("y.pem", CERTIFICATE, late, "listener 8"), faults)
         assert kept.kept and "listener 8 cannot be used: Barbican cannot be asked at the moment." in faults[0]
+        assert cloud.keys.version("alpha", container) == version, "what cannot change is not asked for"
         with pytest.raises(Away):
-            BarbicanSecrets(cloud.conf).certificate("alpha", reference)
+            BarbicanSecrets(cloud.conf).version("alpha", container)
     finally:
         back(barbican, cloud)
     assert vault.file("alpha", Wanted("y.pem", CERTIFICATE, late, "listener 8"), []).content == before.content
@@ -281,18 +284,6 @@ def replace(whose: Any, container: str, name: str, old: str | None, new: str | N
         whose.client.delete(path, json={"name": name, "secret_ref": old})
     if new:
         whose.client.post(path, json={"name": name, "secret_ref": new})
-
-
-def test_what_cannot_change_is_not_asked_for(cloud: Cloud, alice: Any, barbican: Barbican) -> None:
-    secret = stored(alice, WEB.pkcs12())
-    container = certificate_container(alice, certificate=WEB.pem.decode(), private_key=key_pem(WEB.key).decode())
-    cloud.tls(container)
-    versions = [cloud.keys.version("alpha", each) for each in (secret, container)]
-    barbican.stop()
-    try:
-        assert [cloud.keys.version("alpha", each) for each in (secret, container)] == versions
-    finally:
-        back(barbican, cloud)
 
 
 def users_of(whose: Any, reference: str) -> list[str]:
@@ -362,9 +353,11 @@ def test_a_use_that_ended_before_anybody_was_told_of_it_is_taken_back_in_the_end
     assert (users_of(alice, reference), cloud.notes()) == ([], set())
 
 
-def test_without_barbican_nothing_looks_renewed(cloud: Cloud, alice: Any, barbican: Barbican) -> None:
+def test_without_barbican_nothing_looks_renewed_and_uses_are_told_later(
+    cloud: Cloud, alice: Any, barbican: Barbican
+) -> None:
     reference = generic_container(alice, bundle=WEB.pkcs12())
-    cloud.tls(reference)
+    balancer = cloud.tls(reference)
     woken: list[int] = []
     renewal = Renewal(cloud.conf, cloud.store, Vault(cloud.keys), lambda: woken.append(1))
     renewal.turn()
@@ -372,10 +365,14 @@ def test_without_barbican_nothing_looks_renewed(cloud: Cloud, alice: Any, barbic
     barbican.stop()
     try:
         renewal.turn()
+        cloud.upkeep().turn()
+        assert cloud.notes() == {(balancer["id"], reference, False)}
     finally:
         back(barbican, cloud)
     renewal.turn()
     assert not woken
+    cloud.upkeep().turn()
+    assert users_of(alice, reference) == [balancer["id"]]
     old = alice.containers.get(reference).secrets["bundle"].secret_ref
     replace(alice, reference, "bundle", old, None)
     renewal.turn()
@@ -397,16 +394,3 @@ def test_private_keys_are_not_logged_however_much_is(
     assert caplog.records
     secret = key_pem(WEB.key).decode().splitlines()[1]
     assert not any(secret in record.getMessage() or cloud.token in record.getMessage() for record in caplog.records)
-
-
-def test_without_barbican_uses_are_told_later(cloud: Cloud, alice: Any, barbican: Barbican) -> None:
-    reference = stored(alice, WEB.pkcs12())
-    balancer = cloud.tls(reference)
-    barbican.stop()
-    try:
-        cloud.upkeep().turn()
-        assert cloud.notes() == {(balancer["id"], reference, False)}
-    finally:
-        back(barbican, cloud)
-    cloud.upkeep().turn()
-    assert users_of(alice, reference) == [balancer["id"]]
