@@ -114,6 +114,11 @@ def generic_container(whose: Any, **parts: bytes | str) -> str:
     return str(whose.containers.create("c", secrets).store())
 
 
+def container_of(whose: Any, reference: str) -> str:
+    """A container with a secret that is there already."""
+    return str(whose.containers.create("c", {"bundle": whose.secrets.get(reference)}).store())
+
+
 def readers(whose: Any, reference: str) -> tuple[set[str], bool]:
     """The users who may read something whatever their project, and whether its project may."""
     acl = whose.acls.get(reference)
@@ -183,8 +188,10 @@ def test_nobody_has_lictor_use_what_is_somebody_elses(cloud: Cloud, alice: Any, 
     assert cloud.keys.certificate("alpha", reference)
     cloud.token = cloud.keystone.token("bob", "beta")
     assert cloud.tls(reference, 400) == (
-        f"Could not retrieve certificate: ['{reference}']: Barbican does not let the caller read it."
+        f"Could not retrieve certificate: ['{reference}']: Barbican does not let the caller read it, or what is in it."
     )
+    with pytest.raises(Exception, match="doesn't exist"):
+        container_of(barbican.of("bob", "beta"), reference)
     lictor = cloud.keystone.ensure("user", "lictor")
     mine = stored(alice, WEB.pkcs12())
     alice.acls.create(mine, users=[cloud.keystone.ensure("user", "bob")]).submit()
@@ -192,6 +199,15 @@ def test_nobody_has_lictor_use_what_is_somebody_elses(cloud: Cloud, alice: Any, 
     assert f"which is {lictor} (openstack acl user add --user ID REFERENCE)" in told
     alice.acls.create(mine, users=[cloud.keystone.ensure("user", "bob"), lictor]).submit()
     assert cloud.tls(mine)
+
+
+def test_a_container_opens_nothing_that_its_maker_may_not_read(cloud: Cloud, alice: Any, barbican: Barbican) -> None:
+    private = stored(alice, WEB.pkcs12())
+    alice.acls.create(private, users=[], project_access=False).submit()
+    cloud.tls(private)
+    cloud.token = cloud.keystone.token("anna", "alpha")
+    assert "does not let the caller read it" in cloud.tls(private, 400)
+    assert "does not let the caller read it" in cloud.tls(container_of(barbican.of("anna", "alpha"), private), 400)
 
 
 def test_whoever_has_no_token_of_keystone_is_told_so(cloud: Cloud, alice: Any) -> None:
@@ -326,15 +342,15 @@ def dying(cloud: Cloud, place: str) -> None:
 def test_whoever_dies_while_telling_of_a_use_leaves_nothing_behind(cloud: Cloud, alice: Any, kind: str) -> None:
     parts = {"certificate": WEB.pem.decode(), "private_key": key_pem(WEB.key).decode()}
     reference = stored(alice, WEB.pkcs12()) if kind == "secret" else certificate_container(alice, **parts)
-    balancer = cloud.tls(reference)
-    dying(cloud, "consumer noted")
-    dying(cloud, "consumer registered")
+    balancer, (noted, registered, unregistered) = cloud.tls(reference), consumers.BETWEEN
+    dying(cloud, noted)
+    dying(cloud, registered)
     assert users_of(alice, reference) == [balancer["id"]]
     cloud.upkeep().turn()
     assert users_of(alice, reference) == [balancer["id"]]
     assert cloud.notes() == {(balancer["id"], reference, True)}
     cloud.drop(balancer)
-    dying(cloud, "consumer unregistered")
+    dying(cloud, unregistered)
     cloud.upkeep().turn()
     assert users_of(alice, reference) == []
     assert cloud.notes() == set()

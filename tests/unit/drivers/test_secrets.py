@@ -2,14 +2,16 @@
 
 import os
 import pathlib
+import sys
 import uuid
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
-from stevedore.driver import DriverManager
 
 from lictor import config
+from lictor.cli import application
+from lictor.cli.refusal import Refusal
 from lictor.drivers.secrets import x509
 from lictor.drivers.secrets.barbican import BarbicanSecrets
 from lictor.drivers.secrets.base import Away, SecretError, Secrets
@@ -272,7 +274,21 @@ def test_a_cloud_that_is_not_there_is_asked_no_sooner_than_needed_and_is_away_th
         secrets.register(reference, "lb")
 
 
-@pytest.mark.parametrize(("name", "kind"), [("files", FileSecrets), ("noop", NoopSecrets)])
-def test_drivers_are_found_by_their_entry_points(name: str, kind: type) -> None:
-    found = DriverManager("lictor.secrets.drivers", name, invoke_on_load=True, invoke_args=(config.load(),))
-    assert isinstance(found.driver, kind)
+@pytest.mark.parametrize(
+    ("name", "kind"), [("files", FileSecrets), ("noop", NoopSecrets), ("barbican", BarbicanSecrets)]
+)
+def test_drivers_are_found_by_their_entry_points(tmp_path: pathlib.Path, name: str, kind: type) -> None:
+    path = tmp_path / "lictor.conf"
+    path.write_text(ACCOUNT)
+    conf = config.load([str(path)], certificates__cert_manager=name)
+    assert isinstance(application.secrets(conf), kind)
+
+
+def test_what_is_missing_for_a_driver_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = config.load(certificates__cert_manager="barbican")
+    with pytest.raises(Refusal, match=r"\[service_auth\] auth_type is missing"):
+        application.secrets(conf)
+    monkeypatch.setitem(sys.modules, "barbicanclient", None)
+    monkeypatch.delitem(sys.modules, BarbicanSecrets.__module__)
+    with pytest.raises(Refusal, match=r"needs the Python module barbicanclient: .* lictor\[openstack\]"):
+        application.secrets(conf)

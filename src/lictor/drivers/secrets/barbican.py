@@ -10,8 +10,8 @@ no other place than the key manager of this cloud. What may be behind it:
 Secrets and certificate containers never change, so nobody looks whether they have. What is in a generic container can
 be replaced: that is how a certificate is renewed without a word to Lictor.
 
-The API grants Lictor's account the right to read what a caller names, with the caller's own token: so nobody can have
-Lictor use a secret of somebody else's.
+Whose a secret is, only Barbican knows. So the project that Lictor reads for says nothing here; but the API lets a
+caller name only what the caller's own token opens, and gives Lictor's account the right to read it with that token.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ _REFERENCE = re.compile(
     r"(?:https?://[^\s?#]+/)?(?P<kind>secrets|containers)/(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?", re.I
 )
 _AWAY = "Barbican cannot be asked at the moment"
-_NOT_YOURS = "Barbican does not let the caller read it"
+_NOT_YOURS = "Barbican does not let the caller read it, or what is in it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,9 +106,8 @@ class BarbicanSecrets:
         """Let Lictor's account read a secret, or a container and all that is in it."""
         if token is None:
             raise SecretError("what is in Barbican can only be used with a token of Keystone")
-        place = _place(reference)
         theirs = self._client(auth=Token(self._endpoint, token))
-        for each in [place, *self._inside(theirs, place)]:
+        for each in self._opened(theirs, _place(reference)):
             self._grant(theirs, each)
 
     def register(self, reference: str, load_balancer_id: str) -> None:
@@ -160,7 +159,7 @@ class BarbicanSecrets:
         except SecretError:
             raise
         except exceptions.HTTPClientError as error:
-            told = {403: closed, 404: f"{what} is not in Barbican"}.get(error.status_code)
+            told = {403: closed, 404: f"{what} is not in Barbican, or has expired there"}.get(error.status_code)
             raise SecretError(told or f"Barbican refuses to show {what}: {error}") from None
         except Exception as error:  # Something may answer that is not Barbican, and keystoneauth raises anything.
             if isinstance(error, ConnectionError | DiscoveryFailure):
@@ -207,13 +206,14 @@ class BarbicanSecrets:
             raise SecretError(f"{what} has no payload")
         return found.encode() if isinstance(found, str) else bytes(found)
 
-    def _inside(self, theirs: Any, place: _Place) -> list[_Place]:
-        """What is in a container, as far as the caller goes. Raises if the caller may not even look at ``place``."""
+    def _opened(self, theirs: Any, place: _Place) -> list[_Place]:
+        """A secret; or a container and what is in it. Raises if the caller may not read all of it."""
         if place.kind == "containers":
-            return list(_secrets_of(self._container(theirs, place, _NOT_YOURS)).values())
+            inside = _secrets_of(self._container(theirs, place, _NOT_YOURS)).values()
+            return [place, *(each for part in inside for each in self._opened(theirs, part))]
         with self._asking("it", _NOT_YOURS):
             _status = theirs.secrets.get(str(place)).status
-        return []
+        return [place]
 
     def _grant(self, theirs: Any, place: _Place) -> None:
         """A caller who may use a secret need not be one who may share it: reading tells later whether that matters."""
