@@ -1,5 +1,6 @@
 """Secrets in a real Barbican: who may use which, what is read of them, who is told, and what happens without it."""
 
+import datetime
 import logging
 import os
 import pathlib
@@ -87,6 +88,12 @@ class Cloud(World):
         with self.store.read() as session:
             return {(row.load_balancer_id, row.reference, row.registered)
                     for row in session.scalars(select(SecretConsumer))}  # fmt: skip
+
+    def age(self, span: datetime.timedelta) -> None:
+        """Have the notes be older than that."""
+        past = now() - span - datetime.timedelta(seconds=1)
+        values = update(SecretConsumer).values(created_at=past, updated_at=past)
+        self.store.write(lambda session: session.execute(values))
 
     def drop(self, balancer: Any) -> None:
         """Delete a load balancer with all that is in it, and let the loop do its part."""
@@ -351,6 +358,7 @@ def test_whoever_dies_while_telling_of_a_use_leaves_nothing_behind(cloud: Cloud,
     assert cloud.notes() == {(balancer["id"], reference, True)}
     cloud.drop(balancer)
     dying(cloud, unregistered)
+    cloud.age(consumers.UNDER_WAY)
     cloud.upkeep().turn()
     assert users_of(alice, reference) == []
     assert cloud.notes() == set()
@@ -363,10 +371,34 @@ def test_a_use_that_ended_before_anybody_was_told_of_it_is_taken_back_in_the_end
     cloud.drop(balancer)
     cloud.upkeep().turn()
     assert cloud.notes() == {(balancer["id"], reference, False)}
-    old = update(SecretConsumer).values(created_at=now() - 2 * consumers.UNDER_WAY)
-    cloud.store.write(lambda session: session.execute(old))
+    cloud.age(consumers.UNDER_WAY)
     cloud.upkeep().turn()
     assert (users_of(alice, reference), cloud.notes()) == ([], set())
+
+
+def test_a_use_that_begins_again_while_it_is_taken_back_is_told_again(cloud: Cloud, alice: Any) -> None:
+    reference, other = stored(alice, WEB.pkcs12()), stored(alice, WEB.pkcs12())
+    balancer = cloud.tls(reference)
+    cloud.upkeep().turn()
+    listener = f"/listeners/{balancer['listeners'][0]['id']}"
+    cloud.change(listener, default_tls_container_ref=other)
+    dying(cloud, "consumer unregistered")
+    cloud.change(listener, default_tls_container_ref=reference)
+    assert users_of(alice, reference) == []
+    cloud.upkeep().turn()
+    assert users_of(alice, reference) == [balancer["id"]]
+
+
+def test_what_a_stranger_takes_back_is_told_again_in_the_end(cloud: Cloud, alice: Any, barbican: Barbican) -> None:
+    reference = stored(alice, WEB.pkcs12())
+    balancer = cloud.tls(reference)
+    cloud.upkeep().turn()
+    barbican.of("lictor", "service").secrets.remove_consumer(reference, "load-balancer", "loadbalancer", balancer["id"])
+    cloud.upkeep().turn()
+    assert users_of(alice, reference) == [], "nobody looks each time"
+    cloud.age(consumers.AGAIN)
+    cloud.upkeep().turn()
+    assert users_of(alice, reference) == [balancer["id"]]
 
 
 def test_without_barbican_nothing_looks_renewed_and_uses_are_told_later(

@@ -7,7 +7,7 @@ from lictor.model.base import Base, Identified, Timestamped, Uuid
 
 
 class SecretConsumer(Base, Identified, Timestamped):
-    """A load balancer that may be among a secret's consumers outside; it surely is if ``registered``.
+    """A load balancer that may be among a secret's consumers outside; it was, at ``updated_at``, if ``registered``.
 
     The row is there before anything is told outside, and goes after it was taken back. Two rows may say the same.
     """

@@ -29,6 +29,10 @@ UNDER_WAY = datetime.timedelta(seconds=300)
 """For how long whoever wrote a row may be about to tell: it is not dropped so soon, even if it says what is wrong."""
 
 
+AGAIN = datetime.timedelta(hours=1)
+"""After which what was told is told again: somebody may have taken it back who is none of us."""
+
+
 @dataclasses.dataclass(frozen=True)
 class _Use:
     load_balancer_id: str
@@ -41,8 +45,8 @@ class _Note:
 
     id: str
     use: _Use
-    registered: bool
     created_at: datetime.datetime
+    told_at: datetime.datetime | None = None
 
 
 class Consumers(Periodic):
@@ -78,36 +82,47 @@ class Consumers(Periodic):
         """Write down what is about to be told."""
         if not uses:
             return []
-        notes = [_Note(new_id(), use, False, now()) for use in uses]
+        notes = [_Note(new_id(), use, now()) for use in uses]
         self._store.write(lambda session: session.execute(insert(SecretConsumer), [_row(note) for note in notes]))
         reach("consumer noted")
         return notes
 
     def _settle(self, note: _Note, used: bool) -> None:
-        if used and not note.registered:
+        if used and not _since(note.told_at, AGAIN):
             self._tell(note)
-        elif not used and (note.registered or now() - note.created_at > UNDER_WAY):
+        elif not used and (note.told_at or not _since(note.created_at, UNDER_WAY)):
             self._take_back(note)
 
     def _tell(self, note: _Note) -> None:
         self._secrets.register(note.use.reference, note.use.load_balancer_id)
         reach("consumer registered")
-        told = update(SecretConsumer).where(SecretConsumer.id == note.id).values(registered=True)
-        if not self._store.write(functools.partial(rows_changed, statement=told)):
+        if not self._mark(note, told=True):
             # Another housekeeper has taken it back meanwhile, before it was told.
             self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
 
     def _take_back(self, note: _Note) -> None:
+        # First of all nobody may believe any more that it was told: it may be used again before we have done.
+        self._mark(note, told=False)
         self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
         reach("consumer unregistered")
         gone = delete(SecretConsumer).where(SecretConsumer.id == note.id)
         self._store.write(functools.partial(rows_changed, statement=gone))
 
+    def _mark(self, note: _Note, told: bool) -> int:
+        """How many rows there are to mark: one, or none."""
+        marked = update(SecretConsumer).where(SecretConsumer.id == note.id).values(registered=told)
+        return self._store.write(functools.partial(rows_changed, statement=marked))
+
+
+def _since(moment: datetime.datetime | None, span: datetime.timedelta) -> bool:
+    """Whether a moment is no longer ago than this."""
+    return moment is not None and now() - moment <= span
+
 
 def _of(row: SecretConsumer) -> _Note:
-    return _Note(row.id, _Use(row.load_balancer_id, row.reference), row.registered, row.created_at)
+    use = _Use(row.load_balancer_id, row.reference)
+    return _Note(row.id, use, row.created_at, row.updated_at if row.registered else None)
 
 
 def _row(note: _Note) -> dict[str, object]:
-    use = dataclasses.asdict(note.use)
-    return {"id": note.id, **use, "registered": note.registered, "created_at": note.created_at}
+    return {"id": note.id, **dataclasses.asdict(note.use), "registered": False, "created_at": note.created_at}
