@@ -61,11 +61,10 @@ class Cloud(World):
     """An API in this cloud, to which alice speaks, unless somebody else is named."""
 
     def __init__(self, directory: pathlib.Path, keystone: Keystone) -> None:
-        path = directory / "lictor.conf"
-        account = keystone.authtoken()
-        path.write_text(account + account.replace("keystone_authtoken", "service_auth") + "timeout = 5\n")
+        self.file, account = directory / "lictor.conf", keystone.authtoken()
+        self.file.write_text(account + account.replace("keystone_authtoken", "service_auth") + "timeout = 5\n")
         self.keystone = keystone
-        super().__init__(directory, files=[str(path)], api_settings__auth_strategy="keystone")
+        super().__init__(directory, files=[str(self.file)], api_settings__auth_strategy="keystone")
         self.token = keystone.token("alice", "alpha")
 
     def _app(self, **options: Any) -> Any:
@@ -215,6 +214,27 @@ def test_a_container_opens_nothing_that_its_maker_may_not_read(cloud: Cloud, ali
     cloud.token = cloud.keystone.token("anna", "alpha")
     assert "does not let the caller read it" in cloud.tls(private, 400)
     assert "does not let the caller read it" in cloud.tls(container_of(barbican.of("anna", "alpha"), private), 400)
+
+
+def test_which_barbican_is_meant_and_who_asks_it_are_options(
+    cloud: Cloud, alice: Any, barbican: Barbican, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference, file = stored(alice, WEB.pkcs12()), cloud.file
+    cloud.tls(reference)
+    for options in (
+        {"endpoint": barbican.url},
+        {"endpoint": f"{barbican.url}/v1/"},
+        {"region_name": "RegionOne", "service_name": "barbican", "endpoint_type": "internal"},
+    ):
+        conf = config.load([str(file)], **{f"certificates__{name}": value for name, value in options.items()})
+        assert BarbicanSecrets(conf).certificate("alpha", reference).names == ("www.example.com",)
+    with pytest.raises(Away):
+        BarbicanSecrets(config.load([str(file)], certificates__region_name="Elsewhere")).certificate("alpha", reference)
+    assert "key-manager service in Elsewhere region not found" in caplog.text
+    file.write_text(file.read_text().replace("password = lab", "password = wrong"))
+    with pytest.raises(Away):
+        BarbicanSecrets(config.load([str(file)])).certificate("alpha", reference)
+    assert "Unauthorized" in caplog.text
 
 
 def test_whoever_has_no_token_of_keystone_is_told_so(cloud: Cloud, alice: Any) -> None:
