@@ -335,6 +335,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.FloatOpt(
             "renewal_interval", default=30.0, min=0.1, help="Seconds between looks for secrets that were replaced."
         ),
+        cfg.StrOpt("endpoint", help="URL of Barbican without its version; default: as Keystone's catalogue has it."),
+        cfg.StrOpt("service_name", help="Of Barbican in Keystone's catalogue; default: any of the type key-manager."),
+        cfg.StrOpt("region_name", help="Of Barbican in Keystone's catalogue; default: any."),
+        cfg.StrOpt("endpoint_type", default="publicURL", help="Barbican's: public, internal or admin."),
+        cfg.StrOpt("ca_certificates_file", help="PEM file: who signs Barbican's certificate; default: [service_auth]."),
+        cfg.BoolOpt("insecure", default=False, help="Whether Barbican's certificate is not checked."),
         cfg.IntOpt(
             "cert_validity_time", default=30 * 86400, min=10, help="Seconds an amphora's certificate is good for."
         ),

@@ -58,7 +58,7 @@ class LoadBalancerCollection(Reader):
         choice = choose(self.api, wanted)
         members.check_outside(self.api, graph.all_members(wanted))
         expressions.check_rules(expressions.in_listeners(wanted.listeners))
-        certificates.check_new(self.api, project_id, wanted)
+        certificates.check_new(self.api, context, project_id, wanted)
         self.respond(resp, _create(self.api, context, wanted, project_id, choice), falcon.HTTP_201)
 
 

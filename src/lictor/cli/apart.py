@@ -21,6 +21,7 @@ HOUSES: dict[str, Callable[[Street], list[Service]]] = {
     "housekeeping": lambda street: [
         *([street.renewal, street.rotation, street.census] if street.compute.has_agents else []),
         street.housekeeper,
+        *street.consumers,
         street.mender,
     ],
 }

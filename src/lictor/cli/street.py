@@ -21,6 +21,7 @@ from lictor.control.health.metrics import Heartbeats
 from lictor.control.metrics_rows import Rows
 from lictor.control.notifications.notices import Notices
 from lictor.control.upkeep.census import Census
+from lictor.control.upkeep.consumers import Consumers
 from lictor.control.upkeep.housekeeping import Housekeeper
 from lictor.control.upkeep.mending import Mender
 from lictor.control.upkeep.renewal import Forgetting, Renewal
@@ -29,6 +30,7 @@ from lictor.control.vault import Vault
 from lictor.control.worker import Workers
 from lictor.drivers.compute.base import Compute
 from lictor.drivers.network.base import Networking
+from lictor.drivers.secrets.base import Secrets
 from lictor.model.store import Store
 
 
@@ -78,9 +80,14 @@ class Street:
         return made
 
     @functools.cached_property
+    def secrets(self) -> Secrets:
+        """The secrets driver."""
+        return application.secrets(self._conf)
+
+    @functools.cached_property
     def vault(self) -> Vault:
         """Where users' certificates are read."""
-        return Vault(application.secrets(self._conf))
+        return Vault(self.secrets)
 
     @functools.cached_property
     def authority(self) -> Authority:
@@ -137,6 +144,11 @@ class Street:
     def housekeeper(self) -> Housekeeper:
         """Who removes what is nobody's."""
         return Housekeeper(self._conf, self.store, self.compute, self.networking)
+
+    @functools.cached_property
+    def consumers(self) -> list[Consumers]:
+        """Who tells which load balancers use a secret, where somebody wants to know."""
+        return [Consumers(self._conf, self.store, self.secrets)] if self.secrets.has_consumers else []
 
     @functools.cached_property
     def mender(self) -> Mender:

@@ -56,7 +56,8 @@ def assemble(conf: cfg.ConfigOpts, street: Street) -> list[Service]:
     health = [street.health] if street.compute.has_agents else []
     renewal = [street.renewal, street.rotation, street.census] if street.compute.has_agents else []
     told: list[Service] = [street.hinting, street.notices]
-    return [*told, *health, workers, *street.hearing, *renewal, street.housekeeper, street.mender, street.api]
+    upkeep = [*renewal, street.housekeeper, *street.consumers, street.mender]
+    return [*told, *health, workers, *street.hearing, *upkeep, street.api]
 
 
 @contextlib.contextmanager
