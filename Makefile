@@ -52,6 +52,12 @@ $(KEYSTONE) $(TEMPEST): | $(if $(filter 0,$(shell id -u)),packages)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(WANTED)
 	@touch $@
 
+# Barbican goes together with it.
+BARBICAN := .venv-keystone/.barbican
+$(BARBICAN): $(KEYSTONE)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check barbican
+	@touch $@
+
 .PHONY: setup
 setup: packages $(READY) ## Debian packages (root) and the virtual environment .venv
 
@@ -82,7 +88,7 @@ root:
 	@[ "$$(id -u)" = 0 ] || { echo "needs root: the amphorae of tests and demo are network namespaces" >&2; exit 1; }
 
 .PHONY: lab
-lab: root $(READY) servers $(MYSQL) $(KEYSTONE) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
+lab: root $(READY) servers $(MYSQL) $(BARBICAN) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
 	@failed=(); \
 	for suite in $(LAB_SUITES); do \
 	    echo "== $$suite"; \

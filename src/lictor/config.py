@@ -68,7 +68,13 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
     ],
     "database": [
-        cfg.StrOpt("connection", secret=True, help="SQLAlchemy URL; default: SQLite in the state directory."),
+        cfg.StrOpt(
+            "connection",
+            secret=True,
+            # oslo.db's, which Octavia has it from.
+            deprecated_opts=[cfg.DeprecatedOpt("sql_connection", group=each) for each in ("DEFAULT", "database")],
+            help="SQLAlchemy URL; default: SQLite in the state directory.",
+        ),
     ],
     "api_settings": [
         cfg.HostAddressOpt("bind_host", default="127.0.0.1", help="Address of the API."),
@@ -99,7 +105,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
         cfg.StrOpt("api_base_uri", help="Base of links in answers; default: as the client wrote it."),
         cfg.IntOpt(
-            "max_request_body_size", default=8 * 2**20, min=1024, help="Bytes; larger bodies are refused (413)."
+            "max_request_body_size",
+            default=8 * 2**20,
+            min=1024,
+            # oslo.middleware's sizelimit has it there, and so has an octavia.conf.
+            deprecated_group="oslo_middleware",
+            help="Bytes; larger bodies are refused (413).",
         ),
         cfg.BoolOpt("strict_immutability", default=False, help="Refuse writes (409) as Octavia does, unless ACTIVE."),
         cfg.BoolOpt("allow_tls_terminated_listeners", default=True, help="Whether listeners may terminate TLS."),
@@ -131,7 +142,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             item_type=_alpn,
             help="Of pools with TLS.",
         ),
-        cfg.StrOpt("tls_cipher_prohibit_list", default="", help="Ciphers that nobody may ask for, with : in between."),
+        cfg.StrOpt(
+            "tls_cipher_prohibit_list",
+            default="",
+            deprecated_name="tls_cipher_blacklist",
+            help="Ciphers that nobody may ask for, with : in between.",
+        ),
         cfg.StrOpt("minimum_tls_version", choices=TLS_VERSIONS, help="Older ones are refused; default: none is."),
         cfg.IntOpt("threads", default=10, min=1, help="Threads of the embedded server; more come when all are busy."),
     ],
@@ -177,6 +193,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             help="Seconds between automatic replacements of one load balancer, from the third in an hour on; doubles.",
         ),
         cfg.FloatOpt("replacement_pause_max", default=600.0, min=0.0, help="Longest pause between them, in seconds."),
+        cfg.BoolOpt(
+            "event_notifications",
+            default=True,
+            help="Whether load balancers that were made, changed or deleted are told of on a message bus, if "
+            "[oslo_messaging_notifications] driver names a way.",
+        ),
     ],
     "haproxy_amphora": [
         cfg.PortOpt("bind_port", default=9443, help="TCP port of the agents."),
@@ -313,6 +335,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.FloatOpt(
             "renewal_interval", default=30.0, min=0.1, help="Seconds between looks for secrets that were replaced."
         ),
+        cfg.StrOpt("endpoint", help="URL of Barbican without its version; default: as Keystone's catalogue has it."),
+        cfg.StrOpt("service_name", help="Of Barbican in Keystone's catalogue; default: any of the type key-manager."),
+        cfg.StrOpt("region_name", help="Of Barbican in Keystone's catalogue; default: any."),
+        cfg.StrOpt("endpoint_type", default="publicURL", help="Barbican's: public, internal or admin."),
+        cfg.StrOpt("ca_certificates_file", help="PEM file: who signs Barbican's certificate; default: [service_auth]."),
+        cfg.BoolOpt("insecure", default=False, help="Whether Barbican's certificate is not checked."),
         cfg.IntOpt(
             "cert_validity_time", default=30 * 86400, min=10, help="Seconds an amphora's certificate is good for."
         ),
@@ -324,6 +352,11 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.ListOpt("valid_vip_networks", help="Networks that VIPs may be on; default: any."),
         cfg.ListOpt("denylist_vip_networks", default=[], help="Networks that no VIP may be on."),
         cfg.ListOpt("reserved_ips", default=["169.254.169.254"], help="Addresses that no member may have."),
+    ],
+    "audit": [
+        cfg.BoolOpt("enabled", default=False, help="Whether requests and their outcomes are told of, as CADF events."),
+        cfg.StrOpt("audit_map_file", help="What paths mean, in pyCADF's form; default: Lictor's own."),
+        cfg.StrOpt("ignore_req_list", default="", help="Methods that are passed over, with commas in between."),
     ],
     "quotas": [
         cfg.IntOpt(
@@ -351,6 +384,11 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("mtu", default=65535, min=1280, help="MTU of the embedded networks, as large as all attached have."),
     ],
 }
+
+
+def default(section: str, name: str) -> str:
+    """What an option is if nobody says it, in text form. Raises ``StopIteration`` if there is no such option."""
+    return str(next(option.default for option in OPTIONS[section] if option.dest == name))
 
 
 class Misconfigured(ValueError):

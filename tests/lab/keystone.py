@@ -119,9 +119,13 @@ class Keystone:
         self.grant("lictor", "service", "admin", "service")
         self.grant("admin", "admin", "load-balancer_admin")
         for name, kind in (("octavia", "load-balancer"), ("networks", "network")):
-            service = self.ensure("service", name, type=kind)
-            for interface in ("public", "internal", "admin"):
-                self._endpoint(service, interface, endpoint)
+            self.offer(name, kind, endpoint)
+
+    def offer(self, name, kind, endpoint):
+        """See that the catalogue has this service."""
+        service = self.ensure("service", name, type=kind)
+        for interface in ("public", "internal", "admin"):
+            self._endpoint(service, interface, endpoint)
 
     def _endpoint(self, service, interface, url):
         there = self.call("GET", f"/endpoints?service_id={service}&interface={interface}")["endpoints"]

@@ -38,9 +38,18 @@ def create_app(
     """
     api = Api(conf, store, networking, secrets, wake)
     guard = authentication.Authentication(strategy or authentication.strategy(conf, Policies(conf)))
-    app: falcon.App[Any, Any] = falcon.App(middleware=middleware.chain(guard), router=_Router())
+    chain = middleware.chain(guard, *_audit(conf))
+    app: falcon.App[Any, Any] = falcon.App(middleware=chain, router=_Router())
     app.req_options.strip_url_path_trailing_slash = True
     errors.register(app)
     for path, route in routes.every():
         app.add_route(path, route.build(api))
     return middleware.behind_proxies(conf, app)
+
+
+def _audit(conf: cfg.ConfigOpts) -> list[Any]:
+    if not conf.audit.enabled:
+        return []
+    from lictor.api.audit import Audit  # Megabytes that only those pay who need it.
+
+    return [Audit(conf)]

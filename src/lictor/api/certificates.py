@@ -1,6 +1,7 @@
 """The secrets that TLS attributes refer to: read and checked before the transaction, as that may be slow.
 
-The project whose secrets they are is the load balancer's, so whoever may not write below it is refused first.
+The project whose secrets they are is the load balancer's, so whoever may not write below it is refused first. Where
+secrets have owners of their own, as in Barbican, the caller must be one who may use them, and lets Lictor read them.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from lictor.api.fields import Wire
 from lictor.api.requests.listeners import ListenerInGraph
 from lictor.api.requests.pools import PoolInGraph
 from lictor.api.resource import Api
-from lictor.drivers.secrets.base import SecretError
+from lictor.drivers.secrets.base import Away, SecretError
 from lictor.model import Child, LoadBalancer
 
 
@@ -47,13 +48,13 @@ class References:
     revocations: str | None = None
 
 
-def check_new(api: Api, project_id: str, wanted: Wire) -> None:
-    """Check all references in the creation of an object and of what is below it. Raises 400."""
-    _check(api, project_id, _of_request(wanted))
+def check_new(api: Api, context: Context, project_id: str, wanted: Wire) -> None:
+    """Check all references in the creation of an object and of what is below it. Raises 400 and 503."""
+    _check(api, context, project_id, _of_request(wanted))
 
 
 def check_new_below(api: Api, context: Context, rule: str, load_balancer_id: str | None, wanted: Wire) -> None:
-    """The same for a load balancer's new child. Raises 400 and 403; that there is no such parent is found out later."""
+    """The same for a load balancer's new child. Raises 403 too; that there is no such parent is found out later."""
     found = _of_request(wanted)
     if not found:
         return
@@ -61,13 +62,13 @@ def check_new_below(api: Api, context: Context, rule: str, load_balancer_id: str
         project_id = session.scalar(select(LoadBalancer.project_id).where(LoadBalancer.id == load_balancer_id))
     if project_id is not None:
         authorize(context, rule, project_id)
-        _check(api, project_id, found)
+        _check(api, context, project_id, found)
 
 
 def check_update(
     api: Api, context: Context, rule: str, columns: Columns, model: type[Child], row_id: str, values: Mapping[str, Any]
 ) -> Callable[[Child], None]:
-    """Check the references that an update changes. Raises 400 and 403.
+    """Check the references that an update changes. Raises 400, 403 and 503.
 
     Returns what is to be called in the transaction, with the row after the update: it raises 409 if another request
     has changed the other half of the pair of authority and revocations that was checked here.
@@ -82,7 +83,7 @@ def check_update(
     authorize(context, rule, row.project_id)
     pair = tuple(values.get(name, getattr(row, name)) for name in names)
     changed = not values.keys().isdisjoint(names)
-    _check(api, row.project_id, [References(_refs(columns, values), *(pair if changed else ()))])
+    _check(api, context, row.project_id, [References(_refs(columns, values), *(pair if changed else ()))])
 
     def confirm(row: Child) -> None:
         if changed and tuple(getattr(row, name) for name in names) != pair:
@@ -120,13 +121,21 @@ def _refs(columns: Columns, values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(ref for each in asked for ref in ([each] if isinstance(each, str) else each))
 
 
-def _check(api: Api, project_id: str, references: Iterable[References]) -> None:
+def _check(api: Api, context: Context, project_id: str, references: Iterable[References]) -> None:
     failures: dict[str, str] = {}
+
+    def read(reference: str | None, how: Callable[[str, str], Any]) -> Any:
+        try:
+            return _read(api, context, project_id, reference, how) if reference else None
+        except SecretError as error:
+            failures[reference or ""] = str(error)
+            return None
+
     for wanted in references:
         for ref in dict.fromkeys(wanted.certificates):
-            _read(failures, ref, api.secrets.certificate, project_id)
-        issuers = _read(failures, wanted.authority, api.secrets.authority, project_id)
-        revoked = _read(failures, wanted.revocations, api.secrets.revocations, project_id)
+            read(ref, api.secrets.certificate)
+        issuers = read(wanted.authority, api.secrets.authority)
+        revoked = read(wanted.revocations, api.secrets.revocations)
         if issuers and revoked:
             _verify(issuers, revoked, wanted)
     if failures:
@@ -134,12 +143,12 @@ def _check(api: Api, project_id: str, references: Iterable[References]) -> None:
         raise errors.bad_request(f"Could not retrieve certificate: {list(failures)}: {'; '.join(told)}.")
 
 
-def _read(failures: dict[str, str], ref: str | None, read: Callable[[str, str], Any], project_id: str) -> Any:
+def _read(api: Api, context: Context, project_id: str, reference: str, how: Callable[[str, str], Any]) -> Any:
     try:
-        return read(project_id, ref) if ref else None
-    except SecretError as error:
-        failures[ref or ""] = str(error)
-        return None
+        api.secrets.share(context.token, reference)
+        return how(project_id, reference)
+    except Away as error:
+        raise errors.unavailable(f"Could not retrieve certificate: ['{reference}']: {error}.") from None
 
 
 def _verify(issuers: Any, revoked: Any, wanted: References) -> None:

@@ -58,7 +58,7 @@ class LoadBalancerCollection(Reader):
         choice = choose(self.api, wanted)
         members.check_outside(self.api, graph.all_members(wanted))
         expressions.check_rules(expressions.in_listeners(wanted.listeners))
-        certificates.check_new(self.api, project_id, wanted)
+        certificates.check_new(self.api, context, project_id, wanted)
         self.respond(resp, _create(self.api, context, wanted, project_id, choice), falcon.HTTP_201)
 
 
@@ -149,6 +149,7 @@ class LoadBalancerItem(Reader):
             change = begin_itself(self.api, session, context, rule(LOAD_BALANCERS, "put"), load_balancer_id)
             if "vip_sg_ids" in values:
                 _check_no_cidrs(session, change.load_balancer, values["vip_sg_ids"])
+            change.load_balancer.own_generation = change.load_balancer.generation
             for name, value in values.items():
                 if name != "tags":
                     setattr(change.load_balancer, name, value)

@@ -60,9 +60,9 @@ class JsonOnly:
             req.path = req.path.removesuffix(".json")
 
 
-def chain(authentication: Any) -> list[Any]:
-    """The middleware in the order in which a request meets it."""
-    return [RequestId(), authentication, JsonOnly()]
+def chain(*guards: Any) -> list[Any]:
+    """The middleware in the order in which a request meets it; ``guards`` are who finds out who asks, and audits."""
+    return [RequestId(), *guards, JsonOnly()]
 
 
 CORS_DEFAULTS: dict[str, object] = {

@@ -16,11 +16,12 @@ from lictor.control import hints
 
 HOUSES: dict[str, Callable[[Street], list[Service]]] = {
     "api": lambda street: [street.api],
-    "worker": lambda street: [street.workers, *street.hearing, street.forgetting],
+    "worker": lambda street: [street.notices, street.workers, *street.hearing, street.forgetting],
     "health": lambda street: [street.health],
     "housekeeping": lambda street: [
         *([street.renewal, street.rotation, street.census] if street.compute.has_agents else []),
         street.housekeeper,
+        *street.consumers,
         street.mender,
     ],
 }

@@ -6,6 +6,7 @@ from oslo_config import cfg
 from stevedore.driver import DriverManager
 from stevedore.exception import NoMatches
 
+from lictor import config
 from lictor.cli.refusal import Refusal
 from lictor.drivers.compute.base import Compute
 from lictor.drivers.network.local import BadNetworkConfiguration
@@ -21,12 +22,15 @@ def driver(group: str, name: str, *parts: object) -> Any:
     """An instance of the class that the entry point ``name`` of ``group`` names. Raises ``Refusal``, status 2."""
     try:
         return _class(group, name)(*parts)
-    except BadNetworkConfiguration as error:
+    except (BadNetworkConfiguration, config.Misconfigured) as error:
         raise Refusal(str(error), status=2) from None
 
 
 def _class(group: str, name: str) -> Any:
     try:
         return DriverManager(group, name).driver
+    except ModuleNotFoundError as error:
+        needs = f"the driver {name!r} of {group} needs the Python module {error.name}"
+        raise Refusal(f"{needs}: see the extras of Lictor's package, such as lictor[openstack]", status=2) from None
     except NoMatches:
         raise Refusal(f"there is no driver {name!r} among the entry points of {group}", status=2) from None

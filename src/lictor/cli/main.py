@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--wait", action="store_true", help="with roll: go on until the old one is dropped")
     command.add_argument("--force", action="store_true", help="with retire: replace amphorae that still depend on it")
     roll.options(_command(commands, "roll", "put new amphorae in the place of old ones, some at a time"))
+    _config(commands)
     return top
 
 
@@ -89,6 +90,15 @@ def _apart(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
             _of_the_api(command)
         elif house == "health":
             command.add_argument("--port", dest="health_port", type=_port, help="UDP port (default: 5555)")
+
+
+def _config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """It reads the files that it is given, and is not configured by them."""
+    about = "configuration files, Octavia's or Lictor's"
+    command = commands.add_parser("config", help=about, description=about.capitalize() + ".")
+    command.add_argument("action", choices=["check"], help="say line by line what is used, renamed, wrong or unknown")
+    command.add_argument("files", metavar="FILE", nargs="+", help="for example /etc/octavia/octavia.conf")
+    command.set_defaults(module="checking", state_dir=None, config_file=[], debug=False)
 
 
 def _command(

@@ -12,11 +12,13 @@ from oslo_config import cfg
 from lictor import config
 from lictor.api import healthcheck, middleware
 from lictor.api.auth import keystone
+from lictor.drivers import cloud
 
 LIBRARIES = (
     "oslo.log",
     "oslo.policy",
     "keystonemiddleware.auth_token",
+    "keystonemiddleware.audit",
     "oslo.middleware.cors",
     "oslo.middleware.healthcheck",
     "oslo.middleware.http_proxy_to_wsgi",
@@ -25,10 +27,12 @@ LIBRARIES = (
 """Their namespaces. oslo.messaging need not be there."""
 
 DEFAULTS: dict[str, dict[str, object]] = {
+    "DEFAULT": {"control_exchange": "octavia"},
     "oslo_policy": config.POLICY_DEFAULTS,
     keystone.GROUP: keystone.DEFAULTS,
     "cors": middleware.CORS_DEFAULTS,
     "healthcheck": healthcheck.DEFAULTS,
+    cloud.GROUP: {"timeout": cloud.TIMEOUT},
 }
 """What Lictor sets where nobody says otherwise, and a library would do something else."""
 
@@ -49,7 +53,7 @@ def list_opts() -> Options:
 
 def _theirs() -> Options:
     installed = {entry.name: entry for entry in metadata.entry_points(group="oslo.config.opts")}
-    found = [pair for name in LIBRARIES if name in installed for pair in installed[name].load()()]
+    found = [pair for name in LIBRARIES if name in installed for pair in installed[name].load()()] + cloud.list_opts()
     # A section is a name, or an object that has one, or nothing at all.
     named = [(getattr(group, "name", group) or "DEFAULT", list(options)) for group, options in found]
     return [*named, ("oslo_policy", config.policy_options_missing())]

@@ -6,18 +6,22 @@ from collections.abc import Callable
 from oslo_config import cfg
 from prometheus_client.registry import Collector
 
+from lictor import config
 from lictor.amphora.pki import Authority
 from lictor.cli import application, shared
 from lictor.cli.counted import counted
 from lictor.cli.drivers import driver
 from lictor.cli.probes import Probes
+from lictor.cli.refusal import Refusal
 from lictor.cli.server import ApiServer
 from lictor.cli.statedir import StateDir
-from lictor.control import hints
+from lictor.control import hints, notifications
 from lictor.control.health.manager import HealthManager
 from lictor.control.health.metrics import Heartbeats
 from lictor.control.metrics_rows import Rows
+from lictor.control.notifications.notices import Notices
 from lictor.control.upkeep.census import Census
+from lictor.control.upkeep.consumers import Consumers
 from lictor.control.upkeep.housekeeping import Housekeeper
 from lictor.control.upkeep.mending import Mender
 from lictor.control.upkeep.renewal import Forgetting, Renewal
@@ -26,6 +30,7 @@ from lictor.control.vault import Vault
 from lictor.control.worker import Workers
 from lictor.drivers.compute.base import Compute
 from lictor.drivers.network.base import Networking
+from lictor.drivers.secrets.base import Secrets
 from lictor.model.store import Store
 
 
@@ -75,9 +80,14 @@ class Street:
         return made
 
     @functools.cached_property
+    def secrets(self) -> Secrets:
+        """The secrets driver."""
+        return application.secrets(self._conf)
+
+    @functools.cached_property
     def vault(self) -> Vault:
         """Where users' certificates are read."""
-        return Vault(application.secrets(self._conf))
+        return Vault(self.secrets)
 
     @functools.cached_property
     def authority(self) -> Authority:
@@ -95,9 +105,18 @@ class Street:
         """The loop. Prepares this host for amphorae."""
         with self._state.lock.making():
             self.compute.prepare()
-        made = Workers(self._conf, self.store, self.compute, self.networking, self.authority, self.secret, self.vault)
+        outside = (self.compute, self.networking, self.authority, self.secret, self.vault, self.notices)
+        made = Workers(self._conf, self.store, *outside)
         self._near.append(made.wake)
         return made
+
+    @functools.cached_property
+    def notices(self) -> Notices:
+        """Who tells others what became of load balancers. Raises ``Refusal``, status 2."""
+        try:
+            return notifications.notices(self._conf)
+        except config.Misconfigured as error:
+            raise Refusal(str(error), status=2) from None
 
     @functools.cached_property
     def health(self) -> HealthManager:
@@ -125,6 +144,11 @@ class Street:
     def housekeeper(self) -> Housekeeper:
         """Who removes what is nobody's."""
         return Housekeeper(self._conf, self.store, self.compute, self.networking)
+
+    @functools.cached_property
+    def consumers(self) -> list[Consumers]:
+        """Who tells which load balancers use a secret, where somebody wants to know."""
+        return [Consumers(self._conf, self.store, self.secrets)] if self.secrets.has_consumers else []
 
     @functools.cached_property
     def mender(self) -> Mender:

@@ -55,7 +55,9 @@ def assemble(conf: cfg.ConfigOpts, street: Street) -> list[Service]:
     # Where no agent runs, nobody would send heartbeats, nor use certificates.
     health = [street.health] if street.compute.has_agents else []
     renewal = [street.renewal, street.rotation, street.census] if street.compute.has_agents else []
-    return [street.hinting, *health, workers, *street.hearing, *renewal, street.housekeeper, street.mender, street.api]
+    told: list[Service] = [street.hinting, street.notices]
+    upkeep = [*renewal, street.housekeeper, *street.consumers, street.mender]
+    return [*told, *health, workers, *street.hearing, *upkeep, street.api]
 
 
 @contextlib.contextmanager

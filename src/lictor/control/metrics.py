@@ -33,6 +33,9 @@ FAILURES = Counter(
     "lictor_failures", "Passes that failed, by the kind of error; the load balancer's events say more.", ["reason"],
     registry=REGISTRY,
 )  # fmt: skip
+NOTIFICATIONS = Counter(
+    "lictor_notifications", "Notifications of load balancers, by what became of them.", ["result"], registry=REGISTRY
+)
 REQUESTS = Counter("lictor_api_requests", "Requests that the API answered.", ["method", "status"], registry=REGISTRY)
 REQUEST_SECONDS = Histogram(
     "lictor_api_request_duration_seconds",
@@ -44,6 +47,8 @@ REQUEST_SECONDS = Histogram(
 
 for _result in ("applied", "deleted", "failed", "waiting", "lost"):
     PASSES.labels(_result)
+for _result in ("sent", "lost"):
+    NOTIFICATIONS.labels(_result)
 
 
 class _Threads(Collector):

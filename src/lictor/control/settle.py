@@ -1,6 +1,6 @@
 """The end of a pass: what was applied becomes ACTIVE or goes away; what failed is written down with its next try.
 
-Every function here is one transaction, guarded by the lease: a worker that lost it changes nothing.
+Every function here is one transaction, guarded by the lease: a worker that lost it changes nothing, and tells nobody.
 """
 
 import datetime
@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from lictor.amphora.client import AgentRefused, AgentUnreachable
 from lictor.amphora.emitter import Unsafe
 from lictor.amphora.tree import Unsupported
-from lictor.control import certificates
+from lictor.control import certificates, notifications
 from lictor.control.lease import LeaseLostError
+from lictor.control.notifications.notices import Notice
 from lictor.control.removal import remove
 from lictor.control.task import Task
 from lictor.model import (
@@ -58,7 +59,14 @@ def success(task: Task) -> None:
             history.record(session, task.load_balancer, "created", "All that was asked for is set up.")
         _go_on(session, task)
 
+    notice = _notice(task, notifications.event(task.load_balancer), Provisioning.ACTIVE)
     task.tools.store.write(transaction)
+    task.tools.notices.send(notice)
+
+
+def _notice(task: Task, event: str, status: str) -> Notice | None:
+    """What is to be told after COMMIT, as only then it is true; made before, as a deletion leaves nothing to tell."""
+    return task.tools.notices.about(task.tools.store, task.load_balancer, event, status)
 
 
 def _go_on(session: Session, task: Task) -> None:
@@ -101,6 +109,7 @@ def _covered(task: Task) -> dict[str, object]:
     )
     return {
         "observed_generation": task.claim.generation,
+        "told_generation": task.claim.generation,
         "provisioning_status": status,
         "attempts": 0,
         "retry_at_ms": 0,
@@ -144,7 +153,9 @@ def deleted(task: Task) -> None:
         session.execute(delete(LoadBalancer).where(LoadBalancer.id == load_balancer_id))
         history.record(session, task.load_balancer, "deleted", "The load balancer and all that belonged to it is gone.")
 
+    notice = _notice(task, notifications.DELETED, "DELETED")
     task.tools.store.write(transaction)
+    task.tools.notices.send(notice)
 
 
 def failure(task: Task, error: Exception, reason: str, epoch: int = 0) -> float:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, selectinload
 from lictor.amphora.client import AgentClient
 from lictor.amphora.pki import Authority
 from lictor.control.lease import Claim
+from lictor.control.notifications.notices import Notices
 from lictor.control.vault import Vault
 from lictor.drivers.compute.base import Compute
 from lictor.drivers.network.base import Networking
@@ -30,6 +31,7 @@ class Tools:
     agents: AgentClient
     secret: bytes
     vault: Vault
+    notices: Notices = dataclasses.field(default_factory=Notices)
 
 
 @dataclasses.dataclass

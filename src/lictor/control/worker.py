@@ -23,6 +23,7 @@ from lictor.control import lease, metrics, pulse, settle
 from lictor.control.converge import converge
 from lictor.control.fence import newest_epoch
 from lictor.control.lease import Claim, LeaseLostError
+from lictor.control.notifications.notices import Notices
 from lictor.control.replacement import WaitsForBudget
 from lictor.control.task import Task, Tools, read_tree
 from lictor.control.vault import Vault
@@ -54,12 +55,15 @@ class Workers:
         authority: Authority,
         secret: bytes,
         vault: Vault,
+        notices: Notices | None = None,
     ) -> None:
+        """Without ``notices`` nobody is told what became of load balancers."""
         options = conf.haproxy_amphora
         agents = AgentClient(
             authority, options.bind_port, options.rest_request_conn_timeout, options.rest_request_read_timeout
         )
-        self._tools = Tools(conf, store, compute, networking, authority, agents, secret, vault)
+        news = notices or Notices()
+        self._tools = Tools(conf, store, compute, networking, authority, agents, secret, vault, news)
         self._options = conf.controller_worker
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._work = threading.Condition()

@@ -6,6 +6,7 @@ Imports nothing else of Lictor and does no I/O but the database's.
 from lictor.model.admin import AvailabilityZone, AvailabilityZoneProfile, Flavor, FlavorProfile, Quota
 from lictor.model.amphora import Amphora, AmphoraHealth, AmphoraMemberPort, ListenerStatistics
 from lictor.model.base import Base, new_id, now
+from lictor.model.consumer import SecretConsumer
 from lictor.model.event import Event
 from lictor.model.l7 import L7Policy, L7Rule
 from lictor.model.listener import Listener
@@ -24,5 +25,5 @@ __all__ = [
     "CHILDREN", "AdditionalVip", "Amphora", "AmphoraHealth", "AmphoraMemberPort", "AvailabilityZone",
     "AvailabilityZoneProfile", "Base", "Child", "Event", "Flavor", "FlavorProfile", "GivenPort", "HealthMonitor",
     "L7Policy", "L7Rule", "Listener", "ListenerStatistics", "LoadBalancer", "LocalPort", "Member", "Pool", "Quota",
-    "Replacement", "ReplacementBudget", "Resource", "Roll", "Tag", "new_id", "now",
+    "Replacement", "ReplacementBudget", "Resource", "Roll", "SecretConsumer", "Tag", "new_id", "now",
 ]  # fmt: skip

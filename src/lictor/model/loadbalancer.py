@@ -24,7 +24,8 @@ class LoadBalancer(Base, Resource):
     last one applied; 0 when that is in doubt) differ. The ``lease_*`` columns say which worker acts; ``retry_at_ms``
     (the database's clock) keeps a failing load balancer from being tried before its time; ``fault`` is what went wrong,
     for users to read. Since ``work_since_ms`` it has not been as it should be (0: it is), and ``requests`` are the ids
-    of the writes that are not applied yet (``trail``).
+    of the writes that are not applied yet (``trail``). ``own_generation`` is that of the last write to the load
+    balancer itself, and not below it; ``told_generation`` the last one applied when others were told of it (0: never).
     """
 
     __tablename__ = "load_balancer"
@@ -46,6 +47,8 @@ class LoadBalancer(Base, Resource):
 
     generation: Mapped[int] = mapped_column(BigInteger, default=1)
     observed_generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    own_generation: Mapped[int] = mapped_column(BigInteger, default=1)
+    told_generation: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_owner: Mapped[str | None] = mapped_column(String(255))
     lease_epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_expires_ms: Mapped[int] = mapped_column(BigInteger, default=0)

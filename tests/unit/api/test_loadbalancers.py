@@ -34,6 +34,17 @@ def test_a_new_load_balancer_is_pending_and_has_addresses_and_ports_named_after_
     assert world.wakes == 1
 
 
+def test_a_change_of_the_load_balancer_itself_is_told_from_one_below_it(world: World) -> None:
+    balancer = world.balancer()
+    assert (world.row(balancer).own_generation, world.row(balancer).told_generation) == (1, 0)
+    world.pool(balancer)
+    row = world.row(balancer)
+    assert row.generation > row.own_generation == 1
+    world.change(f"/loadbalancers/{balancer['id']}", name="new")
+    row = world.row(balancer)
+    assert row.own_generation == row.generation
+
+
 def test_the_answer_has_the_attributes_of_the_reference_and_no_others(world: World) -> None:
     expected = """id name description admin_state_up project_id tenant_id provider flavor_id availability_zone tags
         vip_address vip_subnet_id vip_network_id vip_port_id vip_qos_policy_id vip_sg_ids vip_vnic_type additional_vips

@@ -6,12 +6,13 @@ import re
 import lictor
 from lictor.api import vips
 from lictor.control import converge
+from lictor.control.upkeep import consumers
 
 
 def test_every_fail_point_in_the_code_is_enumerated():
     files = pathlib.Path(lictor.__file__).parent.rglob("*.py")
     found = {name for file in files for name in re.findall(r'\breach\("([^"]+)"\)', file.read_text())}
-    assert found <= {*converge.fail_points(), *vips.BETWEEN}
+    assert found <= {*converge.fail_points(), *vips.BETWEEN, *consumers.BETWEEN}
 
 
 def test_every_step_has_a_point_before_and_after():

@@ -55,6 +55,7 @@ def test_the_sample_has_the_defaults_that_hold_here_also_of_libraries(sample):
         "#backends = octavia_db_check",
         "#log_file = <None>",
         "#rabbit_quorum_queue = false",
+        "[service_auth]",
     ):
         assert sample.count(f"\n{line}\n") == 1, line
 

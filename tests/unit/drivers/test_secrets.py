@@ -2,14 +2,19 @@
 
 import os
 import pathlib
+import sys
+import uuid
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from stevedore.driver import DriverManager
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from lictor import config
+from lictor.cli import application
+from lictor.cli.refusal import Refusal
 from lictor.drivers.secrets import x509
-from lictor.drivers.secrets.base import SecretError, Secrets
+from lictor.drivers.secrets.barbican import BarbicanSecrets
+from lictor.drivers.secrets.base import Away, SecretError, Secrets
 from lictor.drivers.secrets.files import LARGEST, FileSecrets
 from lictor.drivers.secrets.noop import NoopSecrets
 from tests.unit.certs import Identity, key_pem
@@ -87,6 +92,31 @@ def test_keys_of_other_kinds_and_forms_are_read_too(key: object, traditional: bo
 )
 def test_a_certificate_that_cannot_serve_is_refused_with_the_reason(content: bytes, words: str) -> None:
     assert words in refusal(x509.certificate, content)
+
+
+def test_parts_of_a_certificate_become_one_bundle_without_a_pass_phrase() -> None:
+    chain, whole = [MIDDLE.certificate, ROOT.certificate], x509.certificate(WEB.bundle + MIDDLE.pem + ROOT.pem)
+    forms = [pkcs7.serialize_certificates(chain, form) for form in (Encoding.PEM, Encoding.DER)]
+    for intermediates in (MIDDLE.pem + ROOT.pem, *forms):
+        for traditional in (False, True):
+            key = key_pem(WEB.key, b"secret", traditional)
+            assert x509.certificate(x509.bundle(WEB.pem, key, b"secret", intermediates)) == whole
+    assert x509.certificate(x509.bundle(WEB.pem + MIDDLE.pem + ROOT.pem, key_pem(WEB.key), b"needless", None)) == whole
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ((b"", key_pem(WEB.key), None, None), "its certificate is not in PEM form"),
+        ((WEB.pem, key_pem(WEB.key, b"secret"), None, None), "there is no private_key_passphrase"),
+        ((WEB.pem, key_pem(WEB.key, b"secret"), b"other", None), "does not open its private key"),
+        ((WEB.pem, key_pem(WEB.key, b"secret", True), b"other", None), "does not open its private key"),
+        ((WEB.pem, key_pem(WEB.key), None, b"nonsense"), "neither certificates in PEM form nor PKCS7"),
+        ((WEB.pem, key_pem(WEB.key), None, key_pem(WEB.key)), "neither certificates in PEM form nor PKCS7"),
+    ],
+)
+def test_parts_that_do_not_make_a_bundle_are_named(parts: tuple[bytes, bytes, bytes, bytes], words: str) -> None:
+    assert words in refusal(x509.bundle, *parts)
 
 
 def test_authorities_are_certificates_that_may_sign_and_are_good_today() -> None:
@@ -203,7 +233,62 @@ def test_without_a_store_every_reference_is_good_and_goes_together() -> None:
     x509.check_issuer(x509.authority(issuers.certificates.encode()), x509.revocations(revoked.lists.encode()))
 
 
-@pytest.mark.parametrize(("name", "kind"), [("files", FileSecrets), ("noop", NoopSecrets)])
-def test_drivers_are_found_by_their_entry_points(name: str, kind: type) -> None:
-    found = DriverManager("lictor.secrets.drivers", name, invoke_on_load=True, invoke_args=(config.load(),))
-    assert isinstance(found.driver, kind)
+ACCOUNT = """[service_auth]
+auth_type = password
+auth_url = http://127.0.0.1:1/v3
+username = lictor
+password = lab
+project_name = service
+user_domain_name = Default
+project_domain_name = Default
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "[service_auth] auth_type is missing"),
+        ("[service_auth]\nauth_type = wish\n", "[service_auth] cannot be used: The plugin wish could not be found"),
+        ("[service_auth]\nauth_type = password\n", "[service_auth] cannot be used: Auth plugin requires parameters"),
+    ],
+)
+def test_without_an_account_in_the_cloud_there_is_no_barbican(tmp_path: pathlib.Path, text: str, words: str) -> None:
+    path = tmp_path / "lictor.conf"
+    path.write_text(text)
+    with pytest.raises(config.Misconfigured) as refused:
+        BarbicanSecrets(config.load([str(path)]))
+    assert words in str(refused.value)
+
+
+def test_a_cloud_that_is_not_there_is_asked_no_sooner_than_needed_and_is_away_then(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "lictor.conf"
+    path.write_text(ACCOUNT)
+    secrets, reference = BarbicanSecrets(config.load([str(path)])), f"https://x/v1/secrets/{uuid.uuid4()}"
+    assert secrets.version(MINE, reference) == reference
+    for ask in (secrets.certificate, secrets.authority, secrets.revocations):
+        with pytest.raises(Away):
+            ask(MINE, reference)
+    with pytest.raises(Away):
+        secrets.share("token", reference)
+    with pytest.raises(Away):
+        secrets.register(reference, "lb")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("files", FileSecrets), ("noop", NoopSecrets), ("barbican", BarbicanSecrets)]
+)
+def test_drivers_are_found_by_their_entry_points(tmp_path: pathlib.Path, name: str, kind: type) -> None:
+    path = tmp_path / "lictor.conf"
+    path.write_text(ACCOUNT)
+    conf = config.load([str(path)], certificates__cert_manager=name)
+    assert isinstance(application.secrets(conf), kind)
+
+
+def test_what_is_missing_for_a_driver_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = config.load(certificates__cert_manager="barbican")
+    with pytest.raises(Refusal, match=r"\[service_auth\] auth_type is missing"):
+        application.secrets(conf)
+    monkeypatch.setitem(sys.modules, "barbicanclient", None)
+    monkeypatch.delitem(sys.modules, BarbicanSecrets.__module__)
+    with pytest.raises(Refusal, match=r"needs the Python module barbicanclient: .* lictor\[openstack\]"):
+        application.secrets(conf)

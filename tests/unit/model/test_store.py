@@ -10,7 +10,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, insert, inspect, select, text
 
-from lictor.control import lease
+from lictor.control import lease, notifications
 from lictor.model import AdditionalVip, Flavor, FlavorProfile, GivenPort, LoadBalancer, Tag, changes, schema
 from lictor.model.clock import clock_ms
 from lictor.model.store import Store
@@ -181,6 +181,17 @@ def test_what_needed_work_before_an_upgrade_needs_it_after(tmp_path):
     schema.upgrade(store)
     assert lease.claim(store, "worker", 15.0).load_balancer_id == "unsettled"
     assert lease.claim(store, "worker", 15.0) is None
+
+
+def test_of_load_balancers_that_were_there_before_an_upgrade_nothing_is_told_unless_they_are_being_made(tmp_path):
+    store = _at(tmp_path, "0011")
+    for name, status in (("there", "ACTIVE"), ("being-made", "PENDING_CREATE")):
+        row = {**_OLD, "id": name, "vip_port_owned": True, "generation": 7, "provisioning_status": status}
+        store.write(lambda s, row=row: s.execute(insert(_as_it_was(s, LoadBalancer)).values(**row)))
+    schema.upgrade(store)
+    with store.read() as session:
+        told = {lb.id: notifications.event(lb) for lb in session.scalars(select(LoadBalancer))}
+    assert told == {"there": "", "being-made": "octavia.loadbalancer.create.end"}
 
 
 def test_what_needs_work_is_stored_in_the_row_where_readers_of_a_virtual_column_may_miss_it(store):

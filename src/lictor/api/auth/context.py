@@ -27,7 +27,8 @@ class Context:
     """The caller of one request.
 
     ``project_id`` is None for tokens of Keystone that are for no project. ``unlimited`` callers are administrators
-    whatever the policies say. ``others`` is what else an operator's rules may refer to.
+    whatever the policies say. ``others`` is what else an operator's rules may refer to. ``token`` is the caller's own,
+    of Keystone, with which other services do what the caller may do there.
     """
 
     user: str
@@ -36,6 +37,7 @@ class Context:
     policies: Policies = dataclasses.field(compare=False, repr=False)
     unlimited: bool = False
     others: tuple[tuple[str, Any], ...] = ()
+    token: str | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def is_admin(self) -> bool:

@@ -67,6 +67,7 @@ class Headers:
             roles=_words(environ.get("HTTP_X_ROLES")),
             policies=self._policies,
             others=tuple(named.items()),
+            token=environ.get("HTTP_X_AUTH_TOKEN"),
         )
 
 

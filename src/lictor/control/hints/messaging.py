@@ -9,6 +9,7 @@ from typing import Any
 import oslo_messaging
 from oslo_config import cfg
 
+from lictor import bus
 from lictor.control.hints.base import Listener, Sender
 from lictor.model.store import Store
 
@@ -22,7 +23,7 @@ def sender(conf: cfg.ConfigOpts, _store: Store) -> Sender:
     def tell() -> None:
         if not client:
             target = oslo_messaging.Target(topic=TOPIC, fanout=True)
-            client.append(oslo_messaging.get_rpc_client(_transport(conf), target, retry=0))
+            client.append(oslo_messaging.get_rpc_client(bus.hints(conf), target, retry=0))
         client[0].cast({}, "look")
 
     return Sender("hints", tell)
@@ -33,7 +34,7 @@ def listener(conf: cfg.ConfigOpts, _store: Store, wake: Callable[[], None]) -> L
 
     def listen(stopping: threading.Event, connected: Callable[[], None]) -> None:
         target = oslo_messaging.Target(topic=TOPIC, server=f"{socket.gethostname()}:{os.getpid()}")
-        server = oslo_messaging.get_rpc_server(_transport(conf), target, [_Endpoint(wake)])
+        server = oslo_messaging.get_rpc_server(bus.hints(conf), target, [_Endpoint(wake)])
         server.start()
         connected()
         wake()
@@ -52,13 +53,3 @@ class _Endpoint:
 
     def look(self, _context: Any) -> None:
         self._wake()
-
-
-_PARSING = threading.Lock()
-
-
-def _transport(conf: cfg.ConfigOpts) -> Any:
-    # Some of oslo.messaging's options are registered with the global configuration alone, which nobody else uses here.
-    with _PARSING:
-        cfg.CONF(args=[], project="lictor", default_config_files=conf.config_file, default_config_dirs=[])
-    return oslo_messaging.get_rpc_transport(cfg.CONF, url=conf.DEFAULT.transport_url)

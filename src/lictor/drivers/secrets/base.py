@@ -17,6 +17,10 @@ class SecretError(Exception):
     """
 
 
+class Away(SecretError):
+    """Whoever keeps secrets cannot be asked: nothing is known about the secret, and trying again may help."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Certificate:
     """A certificate for a server or a client, with its private key; all texts are PEM, the key is not encrypted.
@@ -52,7 +56,22 @@ class Secrets(Protocol):
     """What the API and the loop ask of a secrets driver. All methods may be slow, and all raise ``SecretError``.
 
     ``lapsed`` is for whoever uses a secret that was accepted long ago: then it may have run out meanwhile.
+    ``has_consumers`` says whether those who keep a secret are told who uses it: if not, nobody calls ``register``.
     """
+
+    has_consumers: bool
+
+    def share(self, token: str | None, reference: str) -> None:
+        """See that a caller may use a secret, and that Lictor may read it from now on, on the caller's word.
+
+        ``token`` is the caller's, of Keystone, or None where callers have none. May be repeated.
+        """
+
+    def register(self, reference: str, load_balancer_id: str) -> None:
+        """Tell that a load balancer uses a secret. May be repeated."""
+
+    def unregister(self, reference: str, load_balancer_id: str) -> None:
+        """Tell that it does no more. May be repeated, and the secret may be gone."""
 
     def version(self, project_id: str, reference: str) -> str:
         """Something that is another one when the content is, and takes less time to have than that."""

@@ -28,6 +28,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 class FileSecrets:
     """The driver ``files``."""
 
+    has_consumers = False
+
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._directory = config.secrets_dir(conf)
 
@@ -52,6 +54,15 @@ class FileSecrets:
         from lictor.drivers.secrets import x509
 
         return x509.revocations(self._read(project_id, reference), lapsed)
+
+    def share(self, token: str | None, reference: str) -> None:
+        """Nothing: what a project may use is there for it already."""
+
+    def register(self, reference: str, load_balancer_id: str) -> None:
+        """Nothing: nobody wants to know."""
+
+    def unregister(self, reference: str, load_balancer_id: str) -> None:
+        """Nothing: nobody was told."""
 
     def _read(self, project_id: str, reference: str) -> bytes:
         name = reference.removeprefix("file:")

@@ -11,6 +11,8 @@ from lictor.drivers.secrets.base import Authority, Certificate, Revocations
 class NoopSecrets:
     """The driver ``noop``."""
 
+    has_consumers = False
+
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
 
@@ -35,3 +37,12 @@ class NoopSecrets:
         from lictor.drivers.secrets import selfsigned
 
         return selfsigned.revocations()
+
+    def share(self, token: str | None, reference: str) -> None:
+        """Nothing: whatever it is may be used."""
+
+    def register(self, reference: str, load_balancer_id: str) -> None:
+        """Nothing: nobody wants to know."""
+
+    def unregister(self, reference: str, load_balancer_id: str) -> None:
+        """Nothing: nobody was told."""

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 from cryptography.x509.oid import NameOID
 
 from lictor.drivers.secrets.base import Authority, Certificate, Revocations, SecretError
@@ -38,6 +38,14 @@ def certificate(content: bytes, lapsed: bool = False) -> Certificate:
     result = Certificate(_pem(own), _pem_key(key), tuple(map(_pem, chain)), _names(own), own.not_valid_after_utc)
     _check_usable(result)
     return result
+
+
+def bundle(own: bytes, key: bytes, passphrase: bytes | None, intermediates: bytes | None) -> bytes:
+    """One PEM bundle of the parts of a certificate, which are PEM; intermediates may be PKCS7 too, as PEM or DER."""
+    blocks = _blocks(own, b"CERTIFICATE")
+    if not blocks:
+        raise SecretError("its certificate is not in PEM form")
+    return b"\n".join([*blocks, _opened(key, passphrase), *_intermediates(intermediates or b"")]) + b"\n"
 
 
 def authority(content: bytes, lapsed: bool = False) -> Authority:
@@ -108,6 +116,29 @@ def _from_pkcs12(content: bytes) -> tuple[PrivateKeyTypes, list[x509.Certificate
     if bundle.key is None or bundle.cert is None:
         raise SecretError(f"the PKCS12 bundle holds no {'private key' if bundle.key is None else 'certificate'}")
     return bundle.key, [bundle.cert.certificate, *(each.certificate for each in bundle.additional_certs)]
+
+
+def _opened(content: bytes, passphrase: bytes | None) -> bytes:
+    """A private key without its pass phrase. One that is not needed is not asked for."""
+    if b"ENCRYPTED" not in content:
+        return content
+    if not passphrase:
+        raise SecretError("its private key is encrypted, and there is no private_key_passphrase")
+    try:
+        return _pem_key(serialization.load_pem_private_key(content, passphrase)).encode()
+    except _UNREADABLE:
+        raise SecretError("its private_key_passphrase does not open its private key") from None
+
+
+def _intermediates(content: bytes) -> list[bytes]:
+    blocks = _blocks(content, b"CERTIFICATE")
+    if blocks or not content:
+        return blocks
+    load = pkcs7.load_pem_pkcs7_certificates if b"-----BEGIN " in content else pkcs7.load_der_pkcs7_certificates
+    try:
+        return [_pem(each).encode() for each in load(content)]
+    except _UNREADABLE:
+        raise SecretError("its intermediates are neither certificates in PEM form nor PKCS7") from None
 
 
 def _load(block: bytes, what: str) -> x509.Certificate:

@@ -1,0 +1,128 @@
+"""Consumers: who keeps a secret is told which load balancers use it, so that nobody deletes it unawares.
+
+What should be told follows from listeners and pools, what was told from rows of its own. Such a row is there before
+anything is told, and goes after it was taken back: whoever dies in between is followed by somebody who finds the row
+and does the same again, which changes nothing. Any number of housekeepers may do this at the same time.
+"""
+
+import dataclasses
+import datetime
+import functools
+import logging
+
+from oslo_config import cfg
+from sqlalchemy import delete, insert, select, update
+
+from lictor.control.periodic import Periodic
+from lictor.control.upkeep.renewal import in_use
+from lictor.drivers.secrets.base import Away, SecretError, Secrets
+from lictor.failpoints import reach
+from lictor.model import SecretConsumer, new_id, now
+from lictor.model.store import Store, rows_changed
+
+LOG = logging.getLogger(__name__)
+
+BETWEEN = ("consumer noted", "consumer registered", "consumer unregistered")
+"""Fail points between what is said outside and what is written down."""
+
+UNDER_WAY = datetime.timedelta(seconds=300)
+"""For how long whoever wrote a row may be about to tell: it is not dropped so soon, even if it says what is wrong."""
+
+
+AGAIN = datetime.timedelta(hours=1)
+"""After which what was told is told again: somebody may have taken it back who is none of us."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Use:
+    load_balancer_id: str
+    reference: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Note:
+    """A row of ``SecretConsumer``."""
+
+    id: str
+    use: _Use
+    created_at: datetime.datetime
+    told_at: datetime.datetime | None = None
+
+
+class Consumers(Periodic):
+    """Looks every ``[house_keeping] cleanup_interval`` seconds."""
+
+    trouble = "Could not tell who uses which secrets"
+
+    def __init__(self, conf: cfg.ConfigOpts, store: Store, secrets: Secrets) -> None:
+        super().__init__("consumers", conf.house_keeping.cleanup_interval)
+        self._store = store
+        self._secrets = secrets
+
+    def turn(self) -> None:
+        """Tell what is new, and take back what is so no more. What fails is tried again at the next turn."""
+        used, notes = self._look()
+        notes += self._note(used - {note.use for note in notes})
+        for note in notes:
+            try:
+                self._settle(note, note.use in used)
+            except SecretError as error:
+                LOG.warning("Secret '%s' cannot be told of its user: %s.", note.use.reference, error)
+                if isinstance(error, Away):
+                    break  # Everybody else would have to wait just as long for the same answer.
+
+    def _look(self) -> tuple[set[_Use], list[_Note]]:
+        """Who uses what, and what was told of it."""
+        with self._store.read() as session:
+            used = {_Use(owner.load_balancer_id, wanted.reference) for owner, wanted in in_use(session, going=True)}
+            rows = session.scalars(select(SecretConsumer).order_by(SecretConsumer.created_at))
+            return used, [_of(row) for row in rows]
+
+    def _note(self, uses: set[_Use]) -> list[_Note]:
+        """Write down what is about to be told."""
+        if not uses:
+            return []
+        notes = [_Note(new_id(), use, now()) for use in uses]
+        self._store.write(lambda session: session.execute(insert(SecretConsumer), [_row(note) for note in notes]))
+        reach("consumer noted")
+        return notes
+
+    def _settle(self, note: _Note, used: bool) -> None:
+        if used and not _since(note.told_at, AGAIN):
+            self._tell(note)
+        elif not used and (note.told_at or not _since(note.created_at, UNDER_WAY)):
+            self._take_back(note)
+
+    def _tell(self, note: _Note) -> None:
+        self._secrets.register(note.use.reference, note.use.load_balancer_id)
+        reach("consumer registered")
+        if not self._mark(note, told=True):
+            # Another housekeeper has taken it back meanwhile, before it was told.
+            self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
+
+    def _take_back(self, note: _Note) -> None:
+        # First of all nobody may believe any more that it was told: it may be used again before we have done.
+        self._mark(note, told=False)
+        self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
+        reach("consumer unregistered")
+        gone = delete(SecretConsumer).where(SecretConsumer.id == note.id)
+        self._store.write(functools.partial(rows_changed, statement=gone))
+
+    def _mark(self, note: _Note, told: bool) -> int:
+        """How many rows there are to mark: one, or none."""
+        marked = update(SecretConsumer).where(SecretConsumer.id == note.id).values(registered=told)
+        return self._store.write(functools.partial(rows_changed, statement=marked))
+
+
+def _since(moment: datetime.datetime | None, span: datetime.timedelta) -> bool:
+    """Whether a moment is no longer ago than this."""
+    return moment is not None and now() - moment <= span
+
+
+def _of(row: SecretConsumer) -> _Note:
+    use = _Use(row.load_balancer_id, row.reference)
+    return _Note(row.id, use, row.created_at, row.updated_at if row.registered else None)
+
+
+def _row(note: _Note) -> dict[str, object]:
+    return {"id": note.id, **dataclasses.asdict(note.use), "registered": False, "created_at": note.created_at}
