@@ -42,13 +42,17 @@ $(MYSQL): $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[mysql]'
 	@touch $@
 
-# Keystone and tempest require versions of their own, of what the clients require too. Only tests run them.
+# Keystone, tempest and the services of a cloud require versions of their own, of what the clients require too. Only
+# tests run them.
 KEYSTONE := .venv-keystone/.ready
 TEMPEST := .venv-tempest/.ready
+CLOUD := .venv-cloud/.ready
 $(KEYSTONE): WANTED := keystone cheroot
 $(TEMPEST): WANTED := tempest octavia-tempest-plugin
-$(KEYSTONE) $(TEMPEST): | $(if $(filter 0,$(shell id -u)),packages)
+$(CLOUD): WANTED := glance neutron nova openstack-placement pymysql pyuwsgi
+$(KEYSTONE) $(TEMPEST) $(CLOUD): | $(if $(filter 0,$(shell id -u)),packages)
 	$(@D)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(@D)
+	@rm -f $(@D)/schemas.sql # of databases, as what was here before made them
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(WANTED)
 	@touch $@
 
@@ -100,13 +104,18 @@ lab: root $(READY) servers $(MYSQL) $(BARBICAN) ## tests that need root: real ha
 conformance-tempest: root $(READY) $(KEYSTONE) $(TEMPEST) ## upstream's API suite against Lictor with a real Keystone
 	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest </dev/null
 
+.PHONY: openstack
+openstack: root $(READY) servers $(KEYSTONE) $(CLOUD) ## the drivers of Nova and Neutron on a real cloud with Nova's fake hypervisor
+	@$(SEALED) $(VENV)/bin/python -m pytest tests/openstack </dev/null
+
 .PHONY: test
-test: servers ## everything: lint, unit, databases, lab, conformance-tempest
+test: servers ## everything: lint, unit, databases, lab, conformance-tempest, openstack
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory databases
 	@$(MAKE) --no-print-directory lab
 	@$(MAKE) --no-print-directory conformance-tempest
+	@$(MAKE) --no-print-directory openstack
 
 .PHONY: crash-random
 crash-random: root $(READY) servers $(MYSQL) ## random faults under random clients; SEED, SECONDS_TO_RUN=120, DATABASE=postgresql

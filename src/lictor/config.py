@@ -43,6 +43,18 @@ class _Place(types.String):
         return f"{host}:{port}"
 
 
+def _service(what: str) -> list[cfg.Opt]:
+    """Where a service of the cloud is found; what Keystone's catalogue says holds where nothing is set."""
+    return [
+        cfg.StrOpt("endpoint", help=f"URL of {what} without its version; default: as Keystone's catalogue has it."),
+        cfg.StrOpt("service_name", help=f"Of {what} in Keystone's catalogue; default: any of its type."),
+        cfg.StrOpt("region_name", help=f"Of {what} in Keystone's catalogue; default: any."),
+        cfg.StrOpt("endpoint_type", default="publicURL", help=f"{what}'s: public, internal or admin."),
+        cfg.StrOpt("ca_certificates_file", help=f"PEM file: who signs {what}'s certificate; default: [service_auth]."),
+        cfg.BoolOpt("insecure", default=False, help=f"Whether {what}'s certificate is not checked."),
+    ]
+
+
 OPTIONS: dict[str, list[cfg.Opt]] = {
     "DEFAULT": [
         cfg.StrOpt(
@@ -59,6 +71,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             "metrics_bind",
             help="ADDRESS:PORT of /healthz, /readyz and /metrics, or 'none'; default: on 127.0.0.1, by the command. "
             "Below a WSGI server that of the first process.",
+        ),
+        cfg.StrOpt(
+            "deployment",
+            default="lictor",
+            regex="[A-Za-z0-9_.-]{1,40}",
+            help="Tag of all that is made in a cloud. Two Lictors in one need two: each removes what is nobody's.",
         ),
         cfg.FloatOpt(
             "stuck_after",
@@ -155,6 +173,14 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.IntOpt("workers", default=4, min=1, help="Load balancers that one process works on at a time."),
         cfg.StrOpt("compute_driver", default="netns", help="Entry point in lictor.compute.drivers."),
         cfg.StrOpt("network_driver", default="local", help="Entry point in lictor.network.drivers."),
+        cfg.StrOpt("amp_image_tag", default="", help="Tag of the images of amphorae, of which the newest is taken."),
+        cfg.StrOpt("amp_image_owner_id", default="", help="Project whose images may be taken; default: any."),
+        cfg.StrOpt("amp_flavor_id", default="", help="Nova's flavor of amphorae, unless the load balancer's says one."),
+        cfg.StrOpt("amp_ssh_key_name", default="", help="Nova's key pair that may log in, if the image lets anybody."),
+        cfg.ListOpt("amp_boot_network_list", default=[], help="Networks of amphorae; they are managed over the first."),
+        cfg.ListOpt("amp_secgroup_list", default=[], help="Security groups of amphorae on these networks."),
+        cfg.IntOpt("amp_active_retries", default=30, min=1, help="Looks at a booting server before it counts as slow."),
+        cfg.IntOpt("amp_active_wait_sec", default=10, min=1, help="Seconds for each of these looks."),
         cfg.StrOpt(
             "loadbalancer_topology",
             default="SINGLE",
@@ -243,7 +269,11 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         ),
         cfg.IntOpt("vrrp_garp_refresh_count", default=2, min=1, help="Announcements each time."),
     ],
+    "neutron": _service("Neutron"),
+    "glance": _service("Glance"),
     "nova": [
+        *_service("Nova"),
+        cfg.StrOpt("availability_zone", help="Nova's zone of amphorae, unless the load balancer's says one."),
         cfg.BoolOpt("enable_anti_affinity", default=False, help="Whether the amphorae of a pair run on two hosts."),
         cfg.StrOpt(
             "anti_affinity_policy",
@@ -335,17 +365,17 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.FloatOpt(
             "renewal_interval", default=30.0, min=0.1, help="Seconds between looks for secrets that were replaced."
         ),
-        cfg.StrOpt("endpoint", help="URL of Barbican without its version; default: as Keystone's catalogue has it."),
-        cfg.StrOpt("service_name", help="Of Barbican in Keystone's catalogue; default: any of the type key-manager."),
-        cfg.StrOpt("region_name", help="Of Barbican in Keystone's catalogue; default: any."),
-        cfg.StrOpt("endpoint_type", default="publicURL", help="Barbican's: public, internal or admin."),
-        cfg.StrOpt("ca_certificates_file", help="PEM file: who signs Barbican's certificate; default: [service_auth]."),
-        cfg.BoolOpt("insecure", default=False, help="Whether Barbican's certificate is not checked."),
+        *_service("Barbican"),
         cfg.IntOpt(
             "cert_validity_time", default=30 * 86400, min=10, help="Seconds an amphora's certificate is good for."
         ),
     ],
     "networking": [
+        cfg.BoolOpt(
+            "allow_invisible_resource_usage",
+            default=False,
+            help="Whether users may name networks, subnets and ports that they do not see.",
+        ),
         cfg.BoolOpt("allow_vip_port_id", default=True, help="Whether users may bring the port of a VIP."),
         cfg.BoolOpt("allow_vip_network_id", default=True, help="Whether users may name the network of a VIP."),
         cfg.BoolOpt("allow_vip_subnet_id", default=True, help="Whether users may name the subnet of a VIP."),
@@ -461,6 +491,16 @@ def deployment(conf: cfg.ConfigOpts) -> str:
     They follow from the state directory's path, so that what is left over can be found even if the directory is gone.
     """
     return hashlib.sha256(str(state_dir(conf)).encode()).hexdigest()[:6]
+
+
+def deployment_tag(conf: cfg.ConfigOpts) -> str:
+    """The tag of all that is made in a cloud."""
+    return f"lictor-{conf.lictor.deployment}"
+
+
+def deployment_mark(conf: cfg.ConfigOpts) -> str:
+    """The description of all that is made in a cloud that can have one."""
+    return f"Made by Lictor, deployment {conf.lictor.deployment}"
 
 
 def heartbeat_targets(conf: cfg.ConfigOpts) -> list[str]:

@@ -107,7 +107,7 @@ class PolicyCollection(Reader):
         context = context_of(req)
         wanted = self.api.parse(req, "l7policy_", "l7policy", L7PolicyPost)
         definitions = nested.in_policy(wanted)
-        members.check_outside(self.api, nested.members_of(definitions))
+        members.check_outside(self.api, context_of(req), nested.members_of(definitions))
         expressions.check_rules(wanted.rules)
         action = rule(L7POLICIES, "post")
         certificates.check_new_below(self.api, context, action, self._load_balancer_of(wanted), wanted)

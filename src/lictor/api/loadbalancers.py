@@ -56,7 +56,7 @@ class LoadBalancerCollection(Reader):
             authorize(context, rule(LOAD_BALANCERS, "post:vip_sg_ids"), project_id)
         supported.check(self.api.conf, "loadbalancer", given(wanted))
         choice = choose(self.api, wanted)
-        members.check_outside(self.api, graph.all_members(wanted))
+        members.check_outside(self.api, context_of(req), graph.all_members(wanted))
         expressions.check_rules(expressions.in_listeners(wanted.listeners))
         certificates.check_new(self.api, context, project_id, wanted)
         self.respond(resp, _create(self.api, context, wanted, project_id, choice), falcon.HTTP_201)
@@ -66,9 +66,9 @@ def _create(api: Api, context: Context, wanted: LoadBalancerPost, project_id: st
     """The ports first, then the rows: a port without rows is found by its name and collected."""
     load_balancer_id = new_id()
     amphora_ids = tuple(new_id() for _ in ROLES[choice.topology])
-    sees = functools.partial(may_use, context)
+    seen, sees = api.networking.as_seen_with(context.token), functools.partial(may_use, context)
     vip = vips.claim(
-        api, wanted, vips.Owner(load_balancer_id, project_id, amphora_ids, sees, choice.valid_vip_networks)
+        api, wanted, vips.Owner(load_balancer_id, project_id, amphora_ids, seen, sees, choice.valid_vip_networks)
     )
 
     def work(session: Session) -> Document:
@@ -171,8 +171,8 @@ class LoadBalancerItem(Reader):
             raise LOAD_BALANCERS.not_found(load_balancer_id)
         for action in ("put", "put:vip_sg_ids") if "vip_sg_ids" in values else ("put",):
             authorize(context, rule(LOAD_BALANCERS, action), project_id)
-        sees = functools.partial(may_use, context)
-        vips.check_extras(self.api.networking, values.get("vip_qos_policy_id"), values.get("vip_sg_ids"), sees)
+        seen, sees = self.api.networking.as_seen_with(context.token), functools.partial(may_use, context)
+        vips.check_extras(seen, values.get("vip_qos_policy_id"), values.get("vip_sg_ids"), sees)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, load_balancer_id: str) -> None:
         """Delete; with ``cascade`` all that is below as well."""

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lictor.api import body, errors, limits, supported
-from lictor.api.auth.context import authorize, context_of
+from lictor.api.auth.context import Context, authorize, context_of
 from lictor.api.fields import boolean, changes
 from lictor.api.item import Item
 from lictor.api.kinds import parse_address
@@ -35,7 +35,7 @@ Key = tuple[str, int]
 """Address in its canonical spelling, and port: one member of a pool has each."""
 
 
-def check_outside(api: Api, members: Iterable[Asked]) -> None:
+def check_outside(api: Api, context: Context, members: Iterable[Asked]) -> None:
     """Check what other services know of: before the transaction, as they may be slow. Raises 400 and 404."""
     subnets, reserved = set(), _reserved(api)
     for member in members:
@@ -43,8 +43,9 @@ def check_outside(api: Api, members: Iterable[Asked]) -> None:
         _check_reserved(reserved, "member monitor_address", member.monitor_address)
         if member.subnet_id not in (None, UNSET):
             subnets.add(str(member.subnet_id))
+    seen = api.networking.as_seen_with(context.token)
     for subnet_id in sorted(subnets):
-        if api.networking.subnet(subnet_id) is None:
+        if seen.subnet(subnet_id) is None:
             raise errors.not_found("Subnet", subnet_id)
 
 
@@ -182,7 +183,7 @@ class MemberCollection(Reader):
         """Create."""
         pool_id, context = POOLS.identify(pool_id), context_of(req)
         wanted = self.api.parse(req, "member_", "member", MemberPost)
-        check_outside(self.api, [wanted])
+        check_outside(self.api, context_of(req), [wanted])
 
         def work(session: Session) -> Document:
             change, pool = begin_at(self.api, session, context, rule(MEMBERS, "post"), POOLS, Pool, pool_id)
@@ -198,7 +199,7 @@ class MemberCollection(Reader):
         pool_id, context = POOLS.identify(pool_id), context_of(req)
         additive = boolean(str(req.params.get("additive_only", ""))) or False
         wanted = body.parse_list(req, self.api.body_limit, "members_", "members", MemberInBatch)
-        check_outside(self.api, wanted)
+        check_outside(self.api, context_of(req), wanted)
 
         def work(session: Session) -> None:
             change, pool = begin_at(self.api, session, context, rule(MEMBERS, "put"), POOLS, Pool, pool_id)

@@ -9,7 +9,7 @@ from oslo_config import cfg
 from lictor.api import errors
 from lictor.api.auth.context import Sees
 from lictor.api.requests.loadbalancers import AdditionalVip, LoadBalancerPost
-from lictor.drivers.network.base import Networking, Port, Subnet
+from lictor.drivers.network.base import Port, Seen, Subnet
 
 SOURCES = ("vip_port_id", "vip_network_id", "vip_subnet_id")
 """What a VIP can be asked for by; each can be ruled out by an ``allow_`` option of ``[networking]``."""
@@ -36,7 +36,7 @@ class Further:
     port: Port | None
 
 
-def find(networking: Networking, conf: cfg.ConfigOpts, wanted: LoadBalancerPost, addresses: int, sees: Sees) -> Place:
+def find(networking: Seen, conf: cfg.ConfigOpts, wanted: LoadBalancerPost, addresses: int, sees: Sees) -> Place:
     """The place that a request means, with so many addresses free unless one was asked for. Raises 400."""
     _check_sources(conf, wanted)
     if wanted.vip_port_id is not None:
@@ -57,7 +57,7 @@ def _check_sources(conf: cfg.ConfigOpts, wanted: LoadBalancerPost) -> None:
         raise errors.validation(f"VIP must contain one of: {', '.join(allowed)}.")
 
 
-def _of_port(networking: Networking, port_id: str, wanted: LoadBalancerPost, sees: Sees) -> Place:
+def _of_port(networking: Seen, port_id: str, wanted: LoadBalancerPost, sees: Sees) -> Place:
     port = _free_port(networking, port_id, sees)
     if wanted.vip_network_id not in (None, port.network_id):
         raise errors.validation(
@@ -67,7 +67,7 @@ def _of_port(networking: Networking, port_id: str, wanted: LoadBalancerPost, see
     return Place(port.network_id, (_subnet(networking, port.subnet_id),), port)
 
 
-def _free_port(networking: Networking, port_id: str, sees: Sees) -> Port:
+def _free_port(networking: Seen, port_id: str, sees: Sees) -> Port:
     port = networking.port(port_id)
     if port is None or not sees(port):
         raise errors.invalid_subresource("Port", port_id)
@@ -88,14 +88,14 @@ def _one_address(port: Port, subnet_id: str | None, address: str | None) -> Port
     raise errors.validation(f"VIP port {port.id} does not have {asked}, it has {has}.")
 
 
-def _subnet(networking: Networking, subnet_id: str) -> Subnet:
+def _subnet(networking: Seen, subnet_id: str) -> Subnet:
     subnet = networking.subnet(subnet_id)
     if subnet is None:
         raise errors.invalid_subresource("Subnet", subnet_id)
     return subnet
 
 
-def _network_of(networking: Networking, subnet: Subnet, network_id: str | None) -> str:
+def _network_of(networking: Seen, subnet: Subnet, network_id: str | None) -> str:
     """The network of a subnet, which must be the one that was named, if one was."""
     if not subnet.is_on(network_id):
         if networking.network(str(network_id)) is None:
@@ -105,7 +105,7 @@ def _network_of(networking: Networking, subnet: Subnet, network_id: str | None) 
     return subnet.network_id or network_id or networking.networks()[0].id
 
 
-def _of_network(networking: Networking, network_id: str, wanted: LoadBalancerPost, addresses: int) -> Place:
+def _of_network(networking: Seen, network_id: str, wanted: LoadBalancerPost, addresses: int) -> Place:
     network = networking.network(network_id)
     if network is None:
         raise errors.invalid_subresource("Network", network_id)
@@ -126,12 +126,12 @@ def _holds(subnet: Subnet, address: str) -> bool:
     return ipaddress.ip_address(address) in ipaddress.ip_network(subnet.cidr)
 
 
-def _has_room(networking: Networking, subnet: Subnet, addresses: int) -> bool:
+def _has_room(networking: Seen, subnet: Subnet, addresses: int) -> bool:
     free = networking.free_addresses(subnet.id)
     return free is None or free >= addresses
 
 
-def check_network(networking: Networking, conf: cfg.ConfigOpts, network_id: str, valid: Collection[str]) -> None:
+def check_network(networking: Seen, conf: cfg.ConfigOpts, network_id: str, valid: Collection[str]) -> None:
     """Raise 400 unless VIPs may be on this network. ``valid``: those of the availability zone, if it has any."""
     options = conf.networking
     allowed = {each.lower() for each in valid or options.valid_vip_networks or [network_id]}
@@ -144,7 +144,7 @@ def check_network(networking: Networking, conf: cfg.ConfigOpts, network_id: str,
         raise errors.validation(f"Network {network_id} has port security disabled, without which no VIP can move.")
 
 
-def further(networking: Networking, place: Place, wanted: Sequence[AdditionalVip], sees: Sees) -> list[Further]:
+def further(networking: Seen, place: Place, wanted: Sequence[AdditionalVip], sees: Sees) -> list[Further]:
     """The places of the additional VIPs, each on another subnet of the VIP's network. Raises 400."""
     used = {place.subnets[0].id} if len(place.subnets) == 1 else set()
     found = []
@@ -161,7 +161,7 @@ def further(networking: Networking, place: Place, wanted: Sequence[AdditionalVip
     return found
 
 
-def _further_port(networking: Networking, vip: AdditionalVip, network_id: str, sees: Sees) -> Port:
+def _further_port(networking: Seen, vip: AdditionalVip, network_id: str, sees: Sees) -> Port:
     port = _free_port(networking, str(vip.port_id), sees)
     if port.network_id != network_id:
         raise errors.validation(f"Port {port.id} of an additional VIP is not on the VIP's network {network_id}.")

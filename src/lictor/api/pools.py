@@ -116,7 +116,7 @@ class PoolCollection(Reader):
         """Create."""
         context = context_of(req)
         wanted = self.api.parse(req, "pool_", "pool", PoolPost)
-        members.check_outside(self.api, wanted.members)
+        members.check_outside(self.api, context_of(req), wanted.members)
         action = rule(POOLS, "post")
         with self.api.store.read() as session:
             parent = _load_balancer_of(session, wanted)

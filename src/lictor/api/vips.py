@@ -15,6 +15,7 @@ from lictor.drivers.network.base import (
     Networking,
     Port,
     PortRequest,
+    Seen,
     Subnet,
     additional_vip_port,
     amphora_port,
@@ -85,12 +86,14 @@ class Vip:
 class Owner:
     """Whom ports are made for, and what of the network service's exists for whoever asks.
 
-    ``valid_networks`` are those the VIP may be on; none leaves it to the configuration.
+    ``seen`` is the network service as that one sees it. ``valid_networks`` are those the VIP may be on; none leaves it
+    to the configuration.
     """
 
     load_balancer_id: str
     project_id: str
     amphora_ids: tuple[str, ...]
+    seen: Seen
     sees: Sees
     valid_networks: tuple[str, ...] = ()
 
@@ -106,10 +109,10 @@ def claim(api: Api, wanted: LoadBalancerPost, owner: Owner) -> Vip:
 
 
 def _claim(api: Api, wanted: LoadBalancerPost, owner: Owner) -> Vip:
-    place = places.find(api.networking, api.conf, wanted, 1 + len(owner.amphora_ids), owner.sees)
-    check_extras(api.networking, wanted.vip_qos_policy_id, wanted.vip_sg_ids, owner.sees)
-    places.check_network(api.networking, api.conf, place.network_id, owner.valid_networks)
-    further = places.further(api.networking, place, wanted.additional_vips, owner.sees)
+    place = places.find(owner.seen, api.conf, wanted, 1 + len(owner.amphora_ids), owner.sees)
+    check_extras(owner.seen, wanted.vip_qos_policy_id, wanted.vip_sg_ids, owner.sees)
+    places.check_network(owner.seen, api.conf, place.network_id, owner.valid_networks)
+    further = places.further(owner.seen, place, wanted.additional_vips, owner.sees)
     for subnet in place.subnets[:-1]:
         try:
             return _make(api.networking, place, subnet, further, wanted, owner)
@@ -118,9 +121,7 @@ def _claim(api: Api, wanted: LoadBalancerPost, owner: Owner) -> Vip:
     return _make(api.networking, place, place.subnets[-1], further, wanted, owner)
 
 
-def check_extras(
-    networking: Networking, qos_policy_id: str | None, security_group_ids: list[str] | None, sees: Sees
-) -> None:
+def check_extras(networking: Seen, qos_policy_id: str | None, security_group_ids: list[str] | None, sees: Sees) -> None:
     """Raises 400 for QoS policies and security groups that are not there."""
     if qos_policy_id is not None and not _exists(networking.qos_policy(qos_policy_id), sees):
         raise errors.invalid_subresource("QoS policy", qos_policy_id)

@@ -31,7 +31,8 @@ def fates() -> Fates:
     facts = _facts()
     found: Fates = {}
     for group in facts["accounts"]:
-        found |= {(section, name): Fate(group["why"]) for section in group["sections"] for name in account_names()}
+        names = {(section, name) for section in group["sections"] for name in account_names()}
+        found |= {key: Fate(group["why"]) for key in names - shared()}
     for group in facts["without"]:
         found |= {(section, name): Fate(group["why"]) for section, names in group["options"].items() for name in names}
     for group in facts["renamed"]:

@@ -3,15 +3,15 @@
 Read from top to bottom. Each step observes, compares, and does what is missing; each can be cut short anywhere and
 run again by another worker, because whatever it makes outside has a name that follows from a row.
 
-    create or update:  due certificates → amphora rows → ports → instances → NICs → desired state delivered → what is
-                       left over removed
-    delete:            instances → ports   (the rows go when the deletion is settled)
+    create or update:  due certificates → amphora rows → ports → who may reach them → instances → NICs → desired state
+                       delivered → what is left over removed
+    delete:            instances → ports → what is shared   (the rows go when the deletion is settled)
 """
 
 from typing import Protocol
 
 from lictor import failpoints
-from lictor.control import certificates, delivery, handover, provision, replacement
+from lictor.control import certificates, delivery, handover, protection, provision, replacement
 from lictor.control.task import Task
 from lictor.drivers.secrets.base import SecretError
 
@@ -29,6 +29,7 @@ CONVERGE: tuple[Step, ...] = (
     certificates.renew,
     provision.amphora_rows,
     provision.ports,
+    protection.protect,
     provision.instances,
     provision.nics,
     delivery.deliver,
@@ -38,6 +39,7 @@ CONVERGE: tuple[Step, ...] = (
 DELETE: tuple[Step, ...] = (
     provision.delete_instances,
     provision.delete_ports,
+    protection.unprotect,
 )
 
 

@@ -32,9 +32,19 @@ def make_ports(task: Task, amphora: Amphora) -> None:
 
 def attach(task: Task, amphora: Amphora) -> None:
     """See that the amphora has a NIC for each port that is not on the VIP's network."""
-    for port in _ports(task, amphora):
-        if port.network_id != task.load_balancer.vip_network_id:
-            task.tools.compute.attach(amphora.id, port)
+    for port in nics(task, amphora):
+        task.tools.compute.attach(amphora.id, port)
+
+
+def nics(task: Task, amphora: Amphora) -> list[Port]:
+    """The ports on other networks than the VIP's: there is a NIC for each."""
+    return [port for port in _ports(task, amphora) if port.network_id != task.load_balancer.vip_network_id]
+
+
+def addresses_beside_vip(task: Task, amphora: Amphora) -> list[str]:
+    """The addresses on further subnets that the NIC on the VIP's network has."""
+    ports = _ports(task, amphora)
+    return [port.ip_address for port in ports if port.network_id == task.load_balancer.vip_network_id]
 
 
 def wiring(task: Task, amphora: Amphora, port: Port) -> Wiring:

@@ -22,7 +22,7 @@ from lictor.failpoints import reach
 from lictor.model import Amphora, AmphoraHealth, LoadBalancer, now
 from lictor.model import replacement as condemnation
 from lictor.model.amphora import new_amphora
-from lictor.model.offers import amphora_columns
+from lictor.model.offers import amphora_columns, availability_zone_data, flavor_data
 from lictor.model.statuses import ROLES, AmphoraStatus
 
 LOG = logging.getLogger(__name__)
@@ -123,19 +123,29 @@ def _boot(task: Task, amphora: Amphora) -> None:
         _record(task, amphora, cert_busy=True, cert_expiration=None, papers=None)
     seconds = task.tools.conf.certificates.cert_validity_time
     identity = task.tools.authority.issue_server(amphora.id, seconds)
-    instance = task.tools.compute.create(
-        Boot(
-            amphora_id=amphora.id,
-            load_balancer_id=task.load_balancer.id,
-            certificate=identity.certificate,
-            private_key=identity.private_key,
-            client_ca=identity.client_ca,
-            anti_affinity=_anti_affinity(task),
-        )
-    )
+    instance = task.tools.compute.create(_boot_order(task, amphora, identity))
     reach("instance made")
     _record_instance(task, amphora, instance, identity)
     events.record(task, "amphora_booted", f"Amphora {amphora.id} was started.", amphora.id)
+
+
+def _boot_order(task: Task, amphora: Amphora, identity: Certificate) -> Boot:
+    with task.tools.store.read() as session:
+        flavor = flavor_data(session, task.load_balancer.flavor_id)
+        zone = availability_zone_data(session, task.load_balancer.availability_zone)
+    return Boot(
+        amphora_id=amphora.id,
+        load_balancer_id=task.load_balancer.id,
+        certificate=identity.certificate,
+        private_key=identity.private_key,
+        client_ca=identity.client_ca,
+        anti_affinity=_anti_affinity(task),
+        compute_flavor=amphora.compute_flavor or "",
+        image_tag=flavor.get("amp_image_tag", ""),
+        availability_zone=amphora.cached_zone or "",
+        management_networks=(zone["management_network"],) if "management_network" in zone else (),
+        ports=(amphora_port(task, amphora), *plugging.nics(task, amphora)),
+    )
 
 
 def _anti_affinity(task: Task) -> str:

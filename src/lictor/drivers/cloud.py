@@ -15,7 +15,7 @@ from lictor import config
 
 GROUP = "service_auth"
 
-TIMEOUT = 10
+TIMEOUT = 30
 """Seconds for an answer, if the options say nothing: without, a service that hangs would hold a thread for good."""
 
 

@@ -25,7 +25,7 @@ def add_load_balancer(store, lb_id="lb", members=0):
     """One load balancer with a listener, its default pool and some members, all at generation 1."""
 
     def rows(session):
-        session.add(LoadBalancer(id=lb_id, project_id="p", provider="amphora"))
+        session.add(LoadBalancer(id=lb_id, project_id="p", provider="amphora", vip_address="192.0.2.200"))
         session.flush()
         below = {"load_balancer_id": lb_id, "project_id": "p"}
         session.add(Pool(id=f"{lb_id}-pool", protocol="HTTP", lb_algorithm="ROUND_ROBIN", **below))

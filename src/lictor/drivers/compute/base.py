@@ -8,6 +8,8 @@ and "written down" leaks nothing.
 import dataclasses
 from typing import Protocol
 
+import msgspec
+
 from lictor.drivers.network.base import Port
 
 
@@ -24,8 +26,10 @@ class Boot:
     """What an amphora is born with: who it is, its certificate and key, and the CA whose clients it obeys (all PEM).
 
     ``anti_affinity`` asks for another host than that of the load balancer's other amphora, in Nova's words:
-    ``anti-affinity`` (or there is none), ``soft-anti-affinity`` (if that can be), or nothing. A driver that knows one
-    host only passes over it.
+    ``anti-affinity`` (or there is none), ``soft-anti-affinity`` (if that can be), or nothing. ``compute_flavor``,
+    ``image_tag``, ``availability_zone`` and ``management_networks`` are what the load balancer's flavor and
+    availability zone say; where they say nothing, the configuration does. ``ports`` are those that the first NICs are
+    for. A driver that knows one host only passes over all that.
     """
 
     amphora_id: str
@@ -34,6 +38,16 @@ class Boot:
     private_key: str
     client_ca: str
     anti_affinity: str = ""
+    compute_flavor: str = ""
+    image_tag: str = ""
+    availability_zone: str = ""
+    management_networks: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+
+    def first_steps(self, port: int) -> bytes:
+        """What the instance is told by its config drive: ``port`` is the agent's."""
+        papers = {"certificate": self.certificate, "private_key": self.private_key, "client_ca": self.client_ca}
+        return msgspec.json.encode({"amphora_id": self.amphora_id, "bind_port": port, **papers})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +86,9 @@ class Compute(Protocol):
 
     def delete(self, amphora_id: str) -> None:
         """Remove the instance and all its NICs; on return nothing of it is left."""
+
+    def forget(self, load_balancer_id: str) -> None:
+        """Remove what the amphorae of a load balancer shared; they are gone. Idempotent."""
 
     def instances(self) -> list[Instance]:
         """All instances of this deployment, also those that no row speaks of."""

@@ -53,6 +53,9 @@ class NoopCompute:
     def delete(self, amphora_id: str) -> None:
         """Nothing to do."""
 
+    def forget(self, load_balancer_id: str) -> None:
+        """Nothing to do."""
+
     def instances(self) -> list[Instance]:
         """None, so that housekeeping finds nobody's."""
         return []

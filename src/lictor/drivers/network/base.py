@@ -95,14 +95,16 @@ class Port:
     @property
     def fixed_ips(self) -> tuple[FixedIp, ...]:
         """All its addresses."""
-        return (FixedIp(self.subnet_id, self.ip_address), *self.others)
+        first = (FixedIp(self.subnet_id, self.ip_address),) if self.ip_address else ()
+        return (*first, *self.others)
 
 
 @dataclasses.dataclass(frozen=True)
 class PortRequest:
     """A port to be made. ``name`` is unique on the subnet; ``ip_address`` empty lets the driver choose.
 
-    ``network_id`` matters only if the subnet does not know its network.
+    ``network_id`` matters only if the subnet does not know its network. A port that only reserves an address is not
+    ``admin_state_up``.
     """
 
     name: str
@@ -112,6 +114,43 @@ class PortRequest:
     device_owner: str = OWNER
     project_id: str = ""
     network_id: str = ""
+    admin_state_up: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What a listener is there for: a transport protocol and a port, for clients of these ranges or (none) anybody."""
+
+    protocol: str
+    port: int
+    cidrs: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Carrier:
+    """An amphora's port on the VIP's network, and the addresses that it may have there besides its own."""
+
+    port_id: str
+    addresses: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Protection:
+    """Who may reach a load balancer, and through which ports.
+
+    ``vips`` are its addresses, the main one first; ``vip_port_ids`` those of its ports that Lictor made. With
+    ``security_group_ids``, which are the user's, these alone say who may speak to the listeners. ``peers_port`` is
+    where the HAProxies of a pair speak with each other; 0 if it is none.
+    """
+
+    load_balancer_id: str
+    vips: tuple[str, ...]
+    vip_port_ids: tuple[str, ...]
+    carriers: tuple[Carrier, ...]
+    openings: tuple[Opening, ...]
+    security_group_ids: tuple[str, ...] = ()
+    qos_policy_id: str = ""
+    peers_port: int = 0
 
 
 def vip_port(load_balancer_id: str, subnet_id: str, project_id: str, ip_address: str = "") -> PortRequest:
@@ -122,6 +161,7 @@ def vip_port(load_balancer_id: str, subnet_id: str, project_id: str, ip_address:
         ip_address=ip_address,
         device_id=f"lb-{load_balancer_id}",
         project_id=project_id,
+        admin_state_up=False,
     )
 
 
@@ -152,17 +192,14 @@ def is_ours(port: Port) -> bool:
     return port.device_owner == OWNER and port.name.startswith("octavia-lb-")
 
 
-class Networking(Protocol):
-    """What the API and the loop ask of a network driver."""
+class Seen(Protocol):
+    """What there is, to whoever asks."""
 
     def networks(self) -> list[Network]:
         """The networks that users may name."""
 
     def subnets(self) -> list[Subnet]:
         """The subnets that users may name."""
-
-    def ports(self) -> list[Port]:
-        """All ports that Lictor made."""
 
     def network(self, network_id: str) -> Network | None:
         """One network by id, or None."""
@@ -180,7 +217,17 @@ class Networking(Protocol):
         """One security group by id, or None."""
 
     def free_addresses(self, subnet_id: str) -> int | None:
-        """How many addresses of a subnet's pools are free, or None if there is no end of them."""
+        """How many addresses of a subnet's pools are free, or None if there is no end of them, or nobody says."""
+
+
+class Networking(Seen, Protocol):
+    """What the API and the loop ask of a network driver."""
+
+    def as_seen_with(self, token: str | None) -> Seen:
+        """What the owner of this token of Keystone's sees of it; without one, what everybody sees."""
+
+    def ports(self) -> list[Port]:
+        """All ports that Lictor made."""
 
     def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
         """Make each port, or take the one of its name on its subnet; all of them or none.
@@ -190,3 +237,9 @@ class Networking(Protocol):
 
     def delete_port(self, port_id: str) -> None:
         """Remove the port and free its address; a port that is gone is no error."""
+
+    def protect(self, wanted: Protection) -> None:
+        """See that a load balancer's ports carry its VIPs, and are open to those who may speak to it. Idempotent."""
+
+    def unprotect(self, load_balancer_id: str) -> None:
+        """Remove whatever ``protect`` made besides. Idempotent; called when the amphorae's ports are gone."""

@@ -23,7 +23,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lictor.config import deployment
-from lictor.drivers.network.base import AddressUnavailable, Named, Network, NetworkError, Port, PortRequest, Subnet
+from lictor.drivers.network.base import (
+    AddressUnavailable,
+    Named,
+    Network,
+    NetworkError,
+    Port,
+    PortRequest,
+    Protection,
+    Subnet,
+)
 from lictor.drivers.network.book import mac_address, port_of
 from lictor.drivers.network.ranges import BadNetworkConfiguration, Range, parse
 from lictor.model.localport import LocalPort
@@ -95,6 +104,10 @@ class LocalNetwork:
         return str(uuid.uuid5(self._namespace, name))
 
     # --- what users see ---
+
+    def as_seen_with(self, token: str | None) -> "LocalNetwork":
+        """Itself: everybody sees the same."""
+        return self
 
     def networks(self) -> list[Network]:
         """The user network, and the further ones."""
@@ -183,6 +196,12 @@ class LocalNetwork:
     def delete_port(self, port_id: str) -> None:
         """Remove the port and free its address; a port that is gone is no error."""
         self._store.write(lambda session: session.execute(delete(LocalPort).where(LocalPort.id == port_id)))
+
+    def protect(self, wanted: Protection) -> None:
+        """Nothing to do: the filter of each amphora says who may reach it (``amphora.nftables``)."""
+
+    def unprotect(self, load_balancer_id: str) -> None:
+        """Nothing to do."""
 
     def _ports(self, *subnet_ids: str) -> list[Port]:
         query = select(LocalPort).where(LocalPort.subnet_id.in_(subnet_ids))

@@ -20,7 +20,16 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lictor.drivers.network.base import AddressUnavailable, Named, Network, NetworkError, Port, PortRequest, Subnet
+from lictor.drivers.network.base import (
+    AddressUnavailable,
+    Named,
+    Network,
+    NetworkError,
+    Port,
+    PortRequest,
+    Protection,
+    Subnet,
+)
 from lictor.drivers.network.book import mac_address, port_of
 from lictor.model.localport import LocalPort
 from lictor.model.store import Store
@@ -44,6 +53,10 @@ class NoopNetwork:
         self._names: dict[str, str] = {_made_up("network:private"): options.network_name}
         four, six = self.networks()[0].subnet_ids
         self._names.update({four: options.subnet_name, six: f"{options.subnet_name}-ipv6"})
+
+    def as_seen_with(self, token: str | None) -> "NoopNetwork":
+        """Itself: everybody sees the same."""
+        return self
 
     def networks(self) -> list[Network]:
         """The network that has a name, so that users can name it."""
@@ -99,6 +112,12 @@ class NoopNetwork:
     def delete_port(self, port_id: str) -> None:
         """Remove the port; one that is gone or was never there is no error."""
         self._store.write(lambda session: session.execute(delete(LocalPort).where(LocalPort.id == port_id)))
+
+    def protect(self, wanted: Protection) -> None:
+        """Nothing to do: the filter of each amphora says who may reach it (``amphora.nftables``)."""
+
+    def unprotect(self, load_balancer_id: str) -> None:
+        """Nothing to do."""
 
     def _network(self, network_id: str) -> Network:
         subnet_ids = (_made_up(f"subnet:{network_id}:4"), IPV6 + _made_up(f"subnet:{network_id}:6")[8:])

@@ -158,6 +158,9 @@ class NetnsCompute:
                     links.delete(ipr, link.name)
         _remove_namespace(self._names.namespace(amphora_id))
 
+    def forget(self, load_balancer_id: str) -> None:
+        """Nothing to do: they share nothing."""
+
     def instances(self) -> list[Instance]:
         """Everything of this deployment that is on the host or in the address book, also if the latter is gone."""
         running = processes.scan(self._names)

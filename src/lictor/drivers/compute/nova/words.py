@@ -1,0 +1,56 @@
+"""Nova's servers and faults in the words of ``drivers.compute.base``."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from lictor.drivers import sdk
+from lictor.drivers.compute.base import ComputeError, Instance
+
+PREFIX = "amphora-"
+"""What the names of servers begin with, as Octavia's do; the amphora's id follows."""
+
+_ALIVE = {"BUILD", "ACTIVE", "REBOOT", "HARD_REBOOT", "PASSWORD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
+"""States in which a server runs, or will without anybody's help."""
+
+
+@contextlib.contextmanager
+def asked(what: str, service: str = "Nova") -> Iterator[None]:
+    """Say what failed in the words of the contract; ``what`` is what the service was asked to do."""
+    try:
+        yield
+    except sdk.FAULTS as error:
+        raise ComputeError(f"{service} could not {what}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """The sentence in the body of an answer: ``{"badRequest": {"code": 400, "message": "…"}}``."""
+    response = getattr(error, "response", None)
+    try:
+        (inside,) = response.json().values()  # type: ignore[union-attr]  # what has none is an AttributeError
+        return str(inside["message"])
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return str(error)
+
+
+def instance(server: Any, network: str) -> Instance:
+    """A server as an instance. ``network`` is the name of its management network."""
+    return Instance(
+        amphora_id=server.name.removeprefix(PREFIX),
+        compute_id=server.id,
+        lb_network_ip=_address(server, network),
+        running=server.status in _ALIVE,
+    )
+
+
+def _address(server: Any, network: str) -> str:
+    """Its address on a network; empty while Nova has given it none."""
+    found = (server.addresses or {}).get(network, [])
+    return next((str(each["addr"]) for each in found if each.get("OS-EXT-IPS:type") != "floating"), "")
+
+
+def fault(server: Any) -> str:
+    """Why a server is not what it should be, in Nova's words."""
+    found = server.fault or {}
+    message = str(found.get("message") or "it says no reason")
+    return f"server {server.id} is in {server.status}: {message}"
