@@ -109,13 +109,12 @@ openstack: root $(READY) servers $(KEYSTONE) $(CLOUD) ## the drivers of Nova and
 	@$(SEALED) $(VENV)/bin/python -m pytest tests/openstack </dev/null
 
 .PHONY: test
-test: servers ## everything: lint, unit, databases, lab, conformance-tempest, openstack
+test: servers ## everything that CI runs: lint, unit, databases, lab, conformance-tempest
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory databases
 	@$(MAKE) --no-print-directory lab
 	@$(MAKE) --no-print-directory conformance-tempest
-	@$(MAKE) --no-print-directory openstack
 
 .PHONY: crash-random
 crash-random: root $(READY) servers $(MYSQL) ## random faults under random clients; SEED, SECONDS_TO_RUN=120, DATABASE=postgresql
@@ -128,6 +127,22 @@ options: $(READY) ## writes docs/options.md from the code
 .PHONY: test-systemd
 test-systemd: root $(READY) servers ## the units of deploy/systemd below a real systemd, on a machine made of namespaces
 	@$(SEALED) $(VENV)/bin/python -m pytest tests/systemd_lab </dev/null
+
+IMAGE := $(VENV)/.image
+$(IMAGE): $(READY)
+	@bash .ci/packages image
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[image]'
+	@touch $@
+
+.PHONY: image
+image: root $(IMAGE) ## build/amphora.qcow2 for real, in minutes; OPTIONS='--apt-mirror URL …'
+	@mkdir -p build
+	$(VENV)/bin/lictor image build --output build/amphora.qcow2 $(OPTIONS)
+
+test-image: FILE ?= build/amphora.qcow2
+.PHONY: test-image
+test-image: root $(IMAGE) ## boots FILE=build/amphora.qcow2 in an emulated machine: first heartbeat, and how long it took
+	@LICTOR_IMAGE=$(abspath $(FILE)) $(SEALED) $(VENV)/bin/python -m pytest -s tests/image_lab </dev/null
 
 fuzz-openapi: SECONDS ?= 600
 .PHONY: fuzz-openapi

@@ -1,6 +1,6 @@
 """The words that the control plane and an amphora's agent share.
 
-Five messages cross the management network:
+Five messages cross the management network, and ``FirstSteps`` waits on an instance's config drive before there is one:
 
 * ``DesiredState``, control plane to agent: ``PUT /1.0/state`` over mutual TLS. It is complete: whatever it does not
   name must not be there afterwards.
@@ -316,6 +316,28 @@ class DesiredState(Frozen, frozen=True, kw_only=True):
         """SHA-256 over everything but the fence: equal digests mean that the same things should be there."""
         bare = msgspec.structs.replace(self, generation=0, epoch=0)
         return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()
+
+
+class FirstSteps(Frozen, frozen=True, kw_only=True):
+    """What an instance's agent is told at birth, as the user data (JSON) of its config drive.
+
+    ``management`` is the NIC on which it listens, at the first of its addresses. Without it, the config drive's
+    ``network_data.json`` says which that is; DHCP there costs a second of the boot. Of the NICs described there the
+    first ``boot_nics`` are for management; what comes after them is for load balancers, and left alone.
+    """
+
+    version: int = VERSION
+    amphora_id: str
+    certificate: str
+    private_key: str
+    client_ca: str
+    bind_port: int = AGENT_PORT
+    management: Interface | None = None
+    boot_nics: int = 1
+
+    def __repr__(self) -> str:
+        """Without the key: what is printed ends in a log."""
+        return f"FirstSteps(amphora_id={self.amphora_id!r}, management={self.management!r})"
 
 
 class Papers(Frozen, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from oslo_config import cfg
 
 import lictor
 from lictor import config
+from lictor.cli import imaging
 from lictor.cli import rolling as roll
 from lictor.cli.refusal import Refusal
 
@@ -60,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--force", action="store_true", help="with retire: replace amphorae that still depend on it")
     roll.options(_command(commands, "roll", "put new amphorae in the place of old ones, some at a time"))
     _config(commands)
+    about = "makes amphora images, and says what is in them"
+    imaging.options(commands.add_parser("image", help=about, description=about.capitalize() + "."))
     return top
 
 

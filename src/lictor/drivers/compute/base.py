@@ -8,8 +8,6 @@ and "written down" leaks nothing.
 import dataclasses
 from typing import Protocol
 
-import msgspec
-
 from lictor.drivers.network.base import Port
 
 
@@ -43,11 +41,6 @@ class Boot:
     availability_zone: str = ""
     management_networks: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
-
-    def first_steps(self, port: int) -> bytes:
-        """What the instance is told by its config drive: ``port`` is the agent's."""
-        papers = {"certificate": self.certificate, "private_key": self.private_key, "client_ca": self.client_ca}
-        return msgspec.json.encode({"amphora_id": self.amphora_id, "bind_port": port, **papers})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from openstack import exceptions
 from openstack.connection import Connection
 from oslo_config import cfg
@@ -15,6 +16,7 @@ from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady, Instan
 from lictor.drivers.compute.nova import parts, words
 from lictor.drivers.compute.nova.words import PREFIX, asked
 from lictor.drivers.network.base import Networking, Port
+from lictor.wire import FirstSteps
 
 _PAUSE = 0.5
 """Seconds between looks at a server that is being built or deleted."""
@@ -110,7 +112,7 @@ class NovaCompute:
             "availability_zone": boot.availability_zone or self._conf.nova.availability_zone,
             "networks": [{"uuid": each} for each in networks] + [{"port": port.id} for port in boot.ports],
             "config_drive": True,
-            "user_data": base64.b64encode(boot.first_steps(self._conf.haproxy_amphora.bind_port)).decode(),
+            "user_data": self._first_steps(boot, len(networks)),
             "metadata": {
                 "amphora_id": boot.amphora_id,
                 "load_balancer_id": boot.load_balancer_id,
@@ -121,6 +123,17 @@ class NovaCompute:
             "scheduler_hints": {"group": group} if group else {},
         }
         return {name: value for name, value in wanted.items() if value}
+
+    def _first_steps(self, boot: Boot, boot_nics: int) -> str:
+        steps = FirstSteps(
+            amphora_id=boot.amphora_id,
+            certificate=boot.certificate,
+            private_key=boot.private_key,
+            client_ca=boot.client_ca,
+            bind_port=self._conf.haproxy_amphora.bind_port,
+            boot_nics=boot_nics,
+        )
+        return base64.b64encode(msgspec.json.encode(steps)).decode()
 
     def delete(self, amphora_id: str) -> None:
         """Remove its servers, and wait until they are gone: their ports are free then."""

@@ -1,0 +1,325 @@
+"""``python -m lictor.agent.firstboot``: an instance learns from its config drive who it is, then its agent runs.
+
+A config drive (Nova's documentation, "Config drives") is a small disk or CD labelled ``config-2``. On it are
+``user_data``, which for us is a ``wire.FirstSteps``, ``network_data.json`` and ``meta_data.json``. What we read goes to
+``/run``, a tmpfs: no key touches the instance's disk. A second start finds it there and goes straight to the agent.
+"""
+
+import contextlib
+import ipaddress
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from lictor import wire
+
+HOME = pathlib.Path("/run/lictor/boot")
+"""Where the agent's configuration and papers go. The agent itself works in ``agent`` beside it."""
+
+CONFIGURATION = "agent.json"
+"""Written last: when it is there, everything is."""
+
+LABELS = ("config-2", "CONFIG-2")
+"""The second is what some tools make of it on a VFAT disk."""
+
+MODULES = ("virtio_net", "ata_piix", "ahci", "virtio_scsi", "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii")
+"""NICs and the kinds of drives that hypervisors give; loaded here, so that we need not wait for udev."""
+
+PATIENCE = 60.0
+"""Seconds that drive and NIC are waited for: the kernel finds hardware while we already run."""
+
+_STEP = 0.02
+
+
+class Untold(Exception):
+    """The instance cannot learn what to be. The message is one sentence for whoever reads its console log."""
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """The agent's configuration file, as ``lictor.agent.settings`` reads it."""
+
+    amphora_id: str
+    bind_address: str
+    bind_port: int
+    certificate: str
+    private_key: str
+    client_ca: str
+    directory: str
+
+
+class Drive(msgspec.Struct, kw_only=True):
+    """What stood on the config drive: the first steps, the NICs it describes, and Nova's words about the instance."""
+
+    steps: wire.FirstSteps
+    nics: list[wire.Interface] = []
+    hostname: str = ""
+    ssh_keys: list[str] = []
+
+
+def main() -> None:
+    """Prepare once, then be the agent. Exits with 1 and a sentence when the drive says nothing of use."""
+    file = HOME / CONFIGURATION
+    try:
+        if not file.exists():
+            prepare()
+    except (Untold, OSError) as error:
+        sys.exit(f"lictor-firstboot: {error}")
+    sys.argv[1:] = ["--config", str(file)]
+    # Only now, and in this process: a second interpreter would cost the boot another start.
+    from lictor.agent import main as agent
+
+    agent.main()
+
+
+def prepare() -> None:
+    """Read the drive, set up the NIC, and write what the agent reads. Raises ``Untold`` and ``OSError``."""
+    _quietly("modprobe", "--all", "--quiet", *MODULES)
+    with mounted(_await_drive()) as top:
+        drive = read(top)
+    say(f"this is amphora {drive.steps.amphora_id}")
+    if drive.hostname:
+        with contextlib.suppress(OSError):
+            socket.sethostname(drive.hostname.partition(".")[0])
+    pathlib.Path("/run/netns").mkdir(parents=True, exist_ok=True)
+    settle(drive, listen(drive), HOME)
+
+
+def say(sentence: str) -> None:
+    """Write one line for the console, with the seconds since the kernel's start."""
+    print(f"lictor-firstboot: {time.clock_gettime(time.CLOCK_BOOTTIME):.2f} s: {sentence}", file=sys.stderr, flush=True)
+
+
+# --- the drive ---------------------------------------------------------------------------------------------------
+
+
+def _await_drive() -> str:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for label in LABELS:
+            if device := _quietly("blkid", "-c", "/dev/null", "-L", label).strip():
+                return device
+        time.sleep(10 * _STEP)
+    raise Untold(
+        f"no drive labelled {LABELS[0]} was found within {PATIENCE:.0f} s: boot the instance with a config drive, and "
+        "on machine type q35 from an image with the properties hw_cdrom_bus=scsi and hw_scsi_model=virtio-scsi"
+    )
+
+
+@contextlib.contextmanager
+def mounted(device: str) -> Iterator[pathlib.Path]:
+    """The directory in which the drive is mounted, read-only, and only for as long as it is read."""
+    place = HOME.parent / "drive"
+    HOME.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, exist_ok=True)
+    _run("mount", "-t", "iso9660,vfat", "-o", "ro,nosuid,nodev,noexec", device, str(place))
+    try:
+        yield place
+    finally:
+        _run("umount", str(place))
+        place.rmdir()
+
+
+def read(top: pathlib.Path) -> Drive:
+    """What the drive mounted at ``top`` says. Raises ``Untold`` with the file and what is wrong in it."""
+    folder = top / "openstack" / "latest"
+    steps = _first_steps(folder / "user_data")
+    meta = _json(folder / "meta_data.json")
+    keys = meta.get("public_keys") or {}
+    return Drive(
+        steps=steps,
+        nics=[steps.management] if steps.management else nics(_json(folder / "network_data.json"))[: steps.boot_nics],
+        hostname=str(meta.get("hostname") or ""),
+        ssh_keys=[str(key).strip() for key in keys.values()] if isinstance(keys, dict) else [],
+    )
+
+
+def _first_steps(file: pathlib.Path) -> wire.FirstSteps:
+    try:
+        steps = msgspec.json.decode(file.read_bytes(), type=wire.FirstSteps)
+    except FileNotFoundError:
+        raise Untold("the config drive has no user_data: boot the instance with a FirstSteps document there") from None
+    except (ValueError, msgspec.DecodeError) as error:
+        raise Untold(f"the config drive's user_data is no FirstSteps document: {error}") from None
+    if steps.version != wire.VERSION:
+        raise Untold(f"the config drive's user_data has version {steps.version}, this image's agent {wire.VERSION}")
+    return steps
+
+
+def _json(file: pathlib.Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise Untold(f"the config drive's {file.name} is no JSON: {error}") from None
+    return found if isinstance(found, dict) else {}
+
+
+# --- NICs --------------------------------------------------------------------------------------------------------
+
+
+def nics(network_data: dict[str, Any]) -> list[wire.Interface]:
+    """The NICs that Nova describes, the management NIC first; one without addresses is to ask for them by DHCP.
+
+    Raises ``Untold`` if something is not as Nova writes it.
+    """
+    found: dict[str, wire.Interface] = {}
+    try:
+        links = {link["id"]: link for link in network_data.get("links", [])}
+        for network in network_data.get("networks", []):
+            link = links[network["link"]]
+            mac = link["ethernet_mac_address"].lower()
+            nic = found.get(mac) or wire.Interface(name=f"eth{len(found)}", mac=mac, mtu=link.get("mtu") or 1500)
+            found[mac] = _with_addresses(nic, network)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Untold(f"the config drive's network_data.json is not as Nova writes it: {error!r}") from None
+    return list(found.values())
+
+
+def _with_addresses(nic: wire.Interface, network: dict[str, Any]) -> wire.Interface:
+    if network["type"] not in ("ipv4", "ipv6"):
+        return nic  # ipv4_dhcp and the like
+    routes = [
+        wire.Route(destination=_cidr(route["network"], route["netmask"]), gateway=route.get("gateway") or "")
+        for route in network.get("routes", [])
+    ]
+    address = _cidr(network["ip_address"], network["netmask"])
+    return msgspec.structs.replace(nic, addresses=[*nic.addresses, address], routes=[*nic.routes, *routes])
+
+
+def _cidr(address: str, netmask: str) -> str:
+    """``ip/prefix`` of Nova's address and netmask, which it writes as an address for IPv6 too."""
+    if "/" in address:
+        return address
+    return f"{ipaddress.ip_address(address)}/{int(ipaddress.ip_address(netmask)).bit_count()}"
+
+
+def listen(drive: Drive) -> str:
+    """Set up the NICs and return the address at which the agent listens. Raises ``Untold``."""
+    if not drive.nics:
+        raise Untold("the config drive describes no network: give the instance a NIC on the management network")
+    address = ""
+    for nic in drive.nics:
+        device = _await_nic(nic.mac)
+        _run("ip", "-batch", "-", text=commands(nic, device))
+        address = address or (nic.addresses or _leased(device))[0]
+    say(f"the agent listens on {address}")
+    return address.partition("/")[0]
+
+
+def commands(nic: wire.Interface, device: str) -> str:
+    """What ``ip -batch`` is to do for this NIC; doing it again changes nothing."""
+    lines = [f"link set dev {device} mtu {nic.mtu} up"]
+    # An address must serve at once; the network's owner sees to it that it is there once.
+    lines += [f"addr replace {each} dev {device}{' nodad' if ':' in each else ''}" for each in nic.addresses]
+    for route in nic.routes:
+        via = f" via {route.gateway}" if route.gateway else ""
+        lines.append(f"route replace {route.destination}{via} dev {device}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _await_nic(mac: str) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if name := device_of(mac):
+            return name
+        time.sleep(_STEP)
+    raise Untold(f"the instance has no NIC {mac}, which its config drive describes")
+
+
+def device_of(mac: str) -> str:
+    """The name of the interface with this MAC address; empty if there is none (yet)."""
+    for place in pathlib.Path("/sys/class/net").iterdir():
+        with contextlib.suppress(OSError):
+            if (place / "address").read_text().strip() == mac.lower():
+                return place.name
+    return ""
+
+
+def _leased(device: str) -> list[str]:
+    """Ask for addresses. The lease is not kept up: a cloud's port keeps its address for as long as it is there."""
+    _run(*_dhcp_client(device))
+    (link,) = json.loads(_run("ip", "-json", "-4", "addr", "show", "dev", device))
+    found = [f"{each['local']}/{each['prefixlen']}" for each in link.get("addr_info", [])]
+    if not found:
+        raise Untold(f"the DHCP server of {device}'s network gave no address")
+    return found
+
+
+def _dhcp_client(device: str) -> list[str]:
+    """The call of whichever client the image has: busybox' is in Debian and Ubuntu, ISC's in those with RPM."""
+    if shutil.which("udhcpc"):
+        return ["udhcpc", "-i", device, "-f", "-n", "-q", "-t", "20", "-T", "1", "-s", "/etc/udhcpc/lictor.script"]
+    return ["dhclient", "-4", "-1", "-q", "-lf", "/run/dhclient.leases", "-pf", "/run/dhclient.pid", device]
+
+
+# --- what the agent reads ----------------------------------------------------------------------------------------
+
+
+def settle(drive: Drive, address: str, home: pathlib.Path) -> None:
+    """Write papers and configuration, so that a death on any line leaves a start that begins anew."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    steps = drive.steps
+    papers = {
+        "certificate.pem": steps.certificate,
+        "private_key.pem": steps.private_key,
+        "client_ca.pem": steps.client_ca,
+        "authorized_keys": "".join(f"{key}\n" for key in drive.ssh_keys),
+    }
+    for name, text in papers.items():
+        _write(home / name, text.encode())
+    _write(home / CONFIGURATION, msgspec.json.encode(_settings(steps, address, home)))
+
+
+def _settings(steps: wire.FirstSteps, address: str, home: pathlib.Path) -> Settings:
+    return Settings(
+        amphora_id=steps.amphora_id,
+        bind_address=address,
+        bind_port=steps.bind_port,
+        certificate=str(home / "certificate.pem"),
+        private_key=str(home / "private_key.pem"),
+        client_ca=str(home / "client_ca.pem"),
+        directory=str(home.parent / "agent"),
+    )
+
+
+def _write(file: pathlib.Path, content: bytes) -> None:
+    new = file.with_name(f"{file.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content)
+    new.replace(file)
+
+
+# --- programs ----------------------------------------------------------------------------------------------------
+
+
+def _run(*argv: str, text: str = "") -> str:
+    """What the program printed. Raises ``Untold`` with its words if it fails or is not there."""
+    try:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", check=False)
+    except FileNotFoundError:
+        raise Untold(f"this image has no {argv[0]}") from None
+    if done.returncode:
+        raise Untold(f"{' '.join(argv)}: {(done.stderr or done.stdout).strip() or f'ended with {done.returncode}'}")
+    return done.stdout
+
+
+def _quietly(*argv: str) -> str:
+    """What the program printed, whether it succeeded or not."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
