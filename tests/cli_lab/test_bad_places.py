@@ -194,6 +194,12 @@ def test_no_authentication_for_the_whole_world(up):
 
 
 def test_a_driver_that_does_not_exist(up):
-    status, words = up(config="[controller_worker]\ncompute_driver = nova\n")
+    status, words = up(config="[controller_worker]\ncompute_driver = abacus\n")
     assert status == 2
-    assert "no driver 'nova'" in words
+    assert "no driver 'abacus'" in words
+
+
+def test_a_cloud_without_an_account_in_it(up):
+    status, words = up(config="[controller_worker]\ncompute_driver = nova\nnetwork_driver = neutron\n")
+    assert status == 2
+    assert "[service_auth] auth_type is missing" in words
