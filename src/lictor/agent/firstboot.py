@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from lictor import wire
+from lictor.agent.settings import Settings
 
 HOME = pathlib.Path("/run/lictor/boot")
 """Where the agent's configuration and papers go. The agent itself works in ``agent`` beside it."""
@@ -42,18 +43,6 @@ _STEP = 0.02
 
 class Untold(Exception):
     """The instance cannot learn what to be. The message is one sentence for whoever reads its console log."""
-
-
-class Settings(msgspec.Struct, kw_only=True):
-    """The agent's configuration file, as ``lictor.agent.settings`` reads it."""
-
-    amphora_id: str
-    bind_address: str
-    bind_port: int
-    certificate: str
-    private_key: str
-    client_ca: str
-    directory: str
 
 
 class Drive(msgspec.Struct, kw_only=True):

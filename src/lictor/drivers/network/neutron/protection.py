@@ -6,6 +6,7 @@ alone. Of a load balancer with groups of the user's own (``vip_sg_ids``) only th
 """
 
 import dataclasses
+import functools
 import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -108,7 +109,7 @@ class Protector:
             wanted |= {"qos_policy_id": qos_policy_id or None}
         self._update(carrier.port_id, wanted)
 
-    @property
+    @functools.cached_property
     def _knows_qos(self) -> bool:
         with asked("list extensions"):
             return any(each.alias == "qos" for each in self._neutron.extensions())
