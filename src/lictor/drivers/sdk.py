@@ -38,6 +38,16 @@ def as_user(conf: cfg.ConfigOpts, section: str, service: str, base: Connection, 
     return _connection(conf, section, service, session, endpoint)
 
 
+def said(error: Exception) -> tuple[str, str]:
+    """The type, if it has one, and the sentence of a refusal: its body is as ``{"badRequest": {"message": "…"}}``."""
+    response = getattr(error, "response", None)
+    try:
+        (inside,) = response.json().values()  # type: ignore[union-attr]  # what has none is an AttributeError
+        return str(inside.get("type", "")), str(inside["message"])
+    except (AttributeError, ValueError, KeyError, TypeError):
+        return "", str(error)
+
+
 def _connection(conf: cfg.ConfigOpts, section: str, service: str, session: Session, endpoint: str | None) -> Connection:
     where = cloud.endpoint(conf, section)
     known: dict[str, Any] = {

@@ -20,17 +20,7 @@ def asked(what: str, service: str = "Nova") -> Iterator[None]:
     try:
         yield
     except sdk.FAULTS as error:
-        raise ComputeError(f"{service} could not {what}: {_told(error)}") from error
-
-
-def _told(error: Exception) -> str:
-    """The sentence in the body of an answer: ``{"badRequest": {"code": 400, "message": "…"}}``."""
-    response = getattr(error, "response", None)
-    try:
-        (inside,) = response.json().values()  # type: ignore[union-attr]  # what has none is an AttributeError
-        return str(inside["message"])
-    except (AttributeError, ValueError, KeyError, TypeError):
-        return str(error)
+        raise ComputeError(f"{service} could not {what}: {sdk.said(error)[1]}") from error
 
 
 def instance(server: Any, network: str) -> Instance:

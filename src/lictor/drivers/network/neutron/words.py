@@ -32,19 +32,9 @@ def asked(what: str) -> Iterator[None]:
     try:
         yield
     except sdk.FAULTS as error:
-        kind, message = _told(error)
+        kind, message = sdk.said(error)
         wrong = AddressUnavailable if kind in _TAKEN else InvalidAddress if kind in _WRONG else NetworkError
         raise wrong(f"Neutron could not {what}: {message}") from error
-
-
-def _told(error: Exception) -> tuple[str, str]:
-    """The type of an error and its sentence, as Neutron has them in the body of its answer."""
-    response = getattr(error, "response", None)
-    try:
-        body = response.json()["NeutronError"]  # type: ignore[union-attr]  # what has none is an AttributeError
-        return str(body["type"]), str(body["message"])
-    except (AttributeError, ValueError, KeyError, TypeError):
-        return "", str(error)
 
 
 def network(found: Any) -> Network:
