@@ -63,7 +63,7 @@ def web(servers):
 
 @pytest.fixture
 def openstack(deployment):
-    return Openstack(deployment)
+    return Openstack(deployment.state_dir / "openrc")
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ TOO_LONG = 60
 class Openstack:
     """`openstack loadbalancer ...`: every call is a process of its own, which takes more than a second to start."""
 
-    def __init__(self, deployment):
-        self._openrc = deployment.state_dir / "openrc"
+    def __init__(self, openrc, patience=TOO_LONG):
+        self._openrc, self._patience = openrc, patience
 
     def type(self, command):
         """Run a command line; returns its exit status, standard output and standard error."""
@@ -29,12 +29,16 @@ class Openstack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=TOO_LONG,
+            timeout=self._patience,
         )
 
     def __call__(self, command):
         """Run one that must succeed and says nothing on standard error; returns what it prints."""
-        result = self.type(f"loadbalancer {command}")
+        return self.succeeds(f"loadbalancer {command}")
+
+    def succeeds(self, command):
+        """The same for any command of the client."""
+        result = self.type(command)
         assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
         assert result.stderr == "", f"{command}: {result.stderr}"
         return result.stdout

@@ -30,45 +30,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Keystone:
-    """One directory; what is in it is kept if it is started again there."""
+class Accounts:
+    """What a Keystone that runs at ``url`` knows, seen by the cloud's administrator after ``sign_in``."""
 
-    def __init__(self, directory, port=None):
-        self.directory = pathlib.Path(directory)
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}/v3"
-        self._process = None
+    def __init__(self, url):
+        self.url = url
         self._token = None
         self._ids = {}
 
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *error):
-        self.stop()
-
-    def start(self):
-        self.directory.mkdir(exist_ok=True)
-        with (self.directory / "server.log").open("a") as log:
-            self._process = subprocess.Popen(
-                # -P: this folder has a keystone.py, which must not hide the real one.
-                [PYTHON, "-P", ROOT / "tests/lab/keystone_server.py", self.directory, str(self.port), PASSWORD],
-                env={**os.environ, "PYTHONWARNINGS": "ignore"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        if self._process.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"Keystone did not start: {(self.directory / 'server.log').read_text()[-2000:]}")
+    def sign_in(self):
+        """Become the cloud's administrator."""
         self._token = self.token("admin", "admin")
-        return self
-
-    def stop(self):
-        """End it; what it knows stays in its directory."""
-        self._process.kill()
-        self._process.wait(10)
-        self._process.stdout.close()
 
     def call(self, method, path, body=None, token=None):
         """One request as the cloud's administrator; the answer's JSON."""
@@ -161,3 +133,42 @@ project_domain_name = Default
             "OS_USER_DOMAIN_NAME": "Default",
             "OS_PROJECT_DOMAIN_NAME": "Default",
         }
+
+
+class Keystone(Accounts):
+    """One directory; what is in it is kept if it is started again there."""
+
+    def __init__(self, directory, port=None):
+        self.directory = pathlib.Path(directory)
+        self.port = port or free_port()
+        super().__init__(f"http://127.0.0.1:{self.port}/v3")
+        self._process = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *error):
+        self.stop()
+
+    def start(self):
+        self.directory.mkdir(exist_ok=True)
+        with (self.directory / "server.log").open("a") as log:
+            self._process = subprocess.Popen(
+                # -P: this folder has a keystone.py, which must not hide the real one.
+                [PYTHON, "-P", ROOT / "tests/lab/keystone_server.py", self.directory, str(self.port), PASSWORD],
+                env={**os.environ, "PYTHONWARNINGS": "ignore"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        if self._process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"Keystone did not start: {(self.directory / 'server.log').read_text()[-2000:]}")
+        self.sign_in()
+        return self
+
+    def stop(self):
+        """End it; what it knows stays in its directory."""
+        self._process.kill()
+        self._process.wait(10)
+        self._process.stdout.close()

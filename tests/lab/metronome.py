@@ -19,11 +19,15 @@ REQUEST = b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """``gap`` is the longest time (seconds) without an answer, ``lost`` are requests without one in time."""
+    """``gap`` is the longest time (seconds) without an answer, ``lost`` are requests without one in time.
+
+    ``until`` is when the gap ended, as ``time.time`` has it.
+    """
 
     sent: int
     lost: int
     gap: float
+    until: float
     words: list[str]
 
 
@@ -91,9 +95,10 @@ def main():
     sys.stdin.readline()
     over.set()
     thread.join()
-    gap = max(late - early for early, late in itertools.pairwise([*client.answered, client.end]))
+    gap, ended = max((late - early, late) for early, late in itertools.pairwise([*client.answered, client.end]))
+    until = time.time() - time.monotonic() + ended
     words = [f"{word} ({client.bad.count(word)})" for word in dict.fromkeys(client.bad)]
-    print(json.dumps({"sent": client.sent, "lost": len(client.bad), "gap": gap, "words": words}))
+    print(json.dumps({"sent": client.sent, "lost": len(client.bad), "gap": gap, "until": until, "words": words}))
 
 
 if __name__ == "__main__":
