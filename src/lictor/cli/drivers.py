@@ -1,5 +1,7 @@
 """Drivers are found by the entry points that installed packages declare."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from oslo_config import cfg
@@ -20,8 +22,15 @@ def compute_class(conf: cfg.ConfigOpts) -> type[Compute]:
 
 def driver(group: str, name: str, *parts: object) -> Any:
     """An instance of the class that the entry point ``name`` of ``group`` names. Raises ``Refusal``, status 2."""
-    try:
+    with refusing():
         return _class(group, name)(*parts)
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """A driver that is made inside and cannot work as it is configured is a ``Refusal``, status 2."""
+    try:
+        yield
     except (BadNetworkConfiguration, config.Misconfigured) as error:
         raise Refusal(str(error), status=2) from None
 

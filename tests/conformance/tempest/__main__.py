@@ -41,13 +41,7 @@ def main():
     results = suite(directory, options)
     failed = report(results)
     print(f"{time.monotonic() - began:.0f} s")
-    if failed:
-        print(f"logs: {directory}")
-    else:
-        shutil.rmtree(directory)
-    counts = collections.Counter(word for word, _ in results.values())
-    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
-    return int(failed or not counts["passed"])
+    return closing(results, directory, failed)
 
 
 def parse():
@@ -102,6 +96,17 @@ def report(results):
     for name, why in failed.items():
         print(f"FAILED {name.partition('[')[0]}", *(line[:400] for line in why.splitlines()[-3:]), sep="\n    ")
     return bool(failed)
+
+
+def closing(results, directory, failed):
+    """The last words, and the exit status; logs are kept of a run that failed."""
+    if failed:
+        print(f"logs: {directory}")
+    else:
+        shutil.rmtree(directory)
+    counts = collections.Counter(word for word, _ in results.values())
+    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
+    return int(failed or not counts["passed"])
 
 
 if __name__ == "__main__":

@@ -37,8 +37,12 @@ def connect(user: str, project: str) -> Connection:
 
 
 @contextlib.contextmanager
-def cloud(directory: pathlib.Path) -> Iterator[None]:
-    """A running cloud for the length of the block. Logs and times are in ``directory``/logs."""
+def cloud(directory: pathlib.Path, hypervisor: str = settings.FAKE, balancing: bool = True) -> Iterator[None]:
+    """A running cloud for the length of the block, by default with what a load-balancer service needs.
+
+    With the hypervisor ``settings.NAMESPACES`` servers run, and may be reached from here. Logs and times are in
+    ``directory``/logs.
+    """
     logs = directory / "logs"
     logs.mkdir(parents=True)
     began = time.monotonic()
@@ -52,14 +56,17 @@ def cloud(directory: pathlib.Path) -> Iterator[None]:
         stack.enter_context(rabbitmq(directory))
         keystone = stack.enter_context(Keystone(directory / "keystone", settings.PORTS["identity"]))
         say("MariaDB, RabbitMQ and Keystone run")
-        settings.write(directory, database.directory)
+        settings.write(directory, database.directory, hypervisor)
         services.make_schemas(directory, logs, database)
         say("schemas are made")
         seed.accounts(keystone)
         say("accounts are made")
         services.run(stack, directory, logs)
         say("services answer")
-        seed.resources(connect("admin", "admin"), connect("octavia", "service"))
+        seed.resources(connect("admin", "admin"))
+        if balancing:
+            seed.balancing(keystone)
+            seed.amphorae(connect("admin", "admin"), connect("octavia", "service"))
         say("seeded")
         yield
 

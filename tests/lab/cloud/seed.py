@@ -1,4 +1,4 @@
-"""What a cloud with a load-balancer service has on its first day."""
+"""What a cloud has on its first day, and what a load-balancer service adds to it."""
 
 from openstack.connection import Connection
 
@@ -19,25 +19,35 @@ PATIENCE = 120.0
 
 
 def accounts(keystone: Keystone) -> None:
-    """The services' accounts and endpoints, Lictor's own (``octavia``), and two users with a project each."""
+    """The services' accounts and endpoints, and two users with a project each."""
     for name, (kind, path) in SERVICES.items():
         keystone.grant(name, "service", "admin", "service")
         keystone.offer(name, kind, f"http://127.0.0.1:{settings.PORTS[kind]}{path}")
+    for name in ("alice", "bob"):
+        keystone.grant(name, name, "member")
+
+
+def resources(admin: Connection) -> None:
+    """A network for all; returns when there is a host for servers."""
+    eventually(lambda: list(admin.compute.hypervisors()), PATIENCE, "the compute host")
+    _network(admin, "public", "172.31.250.0/24", is_shared=True, is_router_external=True)
+
+
+def balancing(keystone: Keystone) -> None:
+    """The account of a load-balancer service (``octavia``), its place in the catalogue, and roles of its users."""
     keystone.grant("octavia", "service", "admin", "service")
     keystone.offer("octavia", "load-balancer", "http://127.0.0.1:9876")
     for role in ROLES:
         keystone.ensure("role", role)
     for name in ("alice", "bob"):
-        keystone.grant(name, name, "member", "load-balancer_member")
+        keystone.grant(name, name, "load-balancer_member")
 
 
-def resources(admin: Connection, service: Connection) -> None:
-    """Flavors, networks, and an image that is none: nothing is booted from it."""
-    eventually(lambda: list(admin.compute.hypervisors()), PATIENCE, "the compute host")
+def amphorae(admin: Connection, service: Connection) -> None:
+    """Flavors, a management network, and an image that is none: nothing is booted from it."""
     for name, ram in (("lb.small", 384), ("lb.large", 768)):
         admin.compute.create_flavor(name=name, ram=ram, vcpus=1, disk=1)
     _network(service, "lb-mgmt", "10.250.0.0/24")
-    _network(admin, "public", "172.31.250.0/24", is_shared=True)
     admin.image.create_image(
         name="amphora", disk_format="raw", container_format="bare", visibility="public", tags=["amphora"],
         data=b"an image of an amphora", wait=True, use_import=False, allow_duplicates=True,

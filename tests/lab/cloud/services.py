@@ -5,6 +5,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,7 @@ PATIENCE = 180.0
 """Seconds that a service may take to answer; on an idle machine it takes five to ten."""
 
 _BIN = settings.VENV / "bin"
+_ROOT = pathlib.Path(__file__).parents[3]
 _PLUGIN = pathlib.Path(__file__).parent / "plugin"
 
 APIS = {
@@ -31,6 +33,9 @@ APIS = {
 """The WSGI applications, by the kind of their service."""
 
 DAEMONS = ("nova-conductor", "nova-scheduler", "nova-compute")
+
+_PROGRAMS = {"nova-compute": [_BIN / "python", "-m", "lictor_lab_compute"]}
+"""Those that are not started by their name: this one can have the lab's hypervisor."""
 
 _CONFIGURED = {"neutron": "neutron", "nova": "nova", "glance": "glance-api", "placement": "placement"}
 """The name of the configuration file of a program, by what the program's name begins with."""
@@ -101,7 +106,9 @@ def _environment(directory: pathlib.Path) -> dict[str, str]:
     etc = str(directory / "etc")
     places = {f"OS_{name}_CONFIG_DIR": etc for name in ("GLANCE", "PLACEMENT", "NEUTRON", "NOVA")}
     more = {"OS_NEUTRON_CONFIG_FILES": "neutron.conf", "PYTHONPATH": str(_PLUGIN), "PYTHONWARNINGS": "ignore"}
-    return os.environ | places | more
+    # For machines of the lab's hypervisor, which run Lictor's code and not the services'.
+    guests = {"LICTOR_LAB_PYTHON": sys.executable, "LICTOR_LAB_PYTHONPATH": f"{_ROOT}/src:{_ROOT}"}
+    return os.environ | places | more | guests
 
 
 def run(stack: contextlib.ExitStack, directory: pathlib.Path, logs: pathlib.Path) -> None:
@@ -117,7 +124,7 @@ def run(stack: contextlib.ExitStack, directory: pathlib.Path, logs: pathlib.Path
         if name == "nova-compute":
             # It says at once what the host has; if nobody hears it then, it says so again in a minute.
             _await("placement", apis["placement"], logs)
-        start(name, [_BIN / name, "--config-file", directory / "etc/nova.conf"])
+        start(name, [*_PROGRAMS.get(name, [_BIN / name]), "--config-file", directory / "etc/nova.conf"])
     for kind, process in apis.items():
         _await(kind, process, logs)
 

@@ -21,7 +21,11 @@ DATABASES = ("glance", "placement", "neutron", "nova", "nova_api", "nova_cell0")
 Sections = Mapping[str, Mapping[str, Any]]
 
 
-def write(directory: pathlib.Path, socket_directory: pathlib.Path) -> None:
+FAKE, NAMESPACES = "fake.FakeDriver", "lictor_lab_hypervisor.Namespaces"
+"""Nova's hypervisors: one boots nothing, the other one namespaces (``plugin/lictor_lab_hypervisor.py``)."""
+
+
+def write(directory: pathlib.Path, socket_directory: pathlib.Path, hypervisor: str = FAKE) -> None:
     """Write the configuration of all services to ``directory``/etc."""
     etc = directory / "etc"
     etc.mkdir()
@@ -30,10 +34,10 @@ def write(directory: pathlib.Path, socket_directory: pathlib.Path) -> None:
     for name, sections in (
         ("glance-api", _glance(directory, urls)),
         ("placement", _placement(urls)),
-        ("neutron", _neutron(directory, urls)),
-        ("nova", _nova(directory, urls)),
+        ("neutron", _neutron(directory, urls, hypervisor)),
+        ("nova", _nova(directory, urls, hypervisor)),
     ):
-        (etc / f"{name}.conf").write_text(_ini(sections))
+        (etc / f"{name}.conf").write_text(ini(sections))
 
 
 def url(socket_directory: pathlib.Path, name: str) -> str:
@@ -41,7 +45,8 @@ def url(socket_directory: pathlib.Path, name: str) -> str:
     return f"mysql+pymysql://root@/{name}?unix_socket={socket_directory}/sock&charset=utf8"
 
 
-def _ini(sections: Sections) -> str:
+def ini(sections: Sections) -> str:
+    """The text of a configuration file."""
     return "".join(
         f"[{name}]\n" + "".join(f"{option} = {value}\n" for option, value in options.items())
         for name, options in sections.items()
@@ -81,12 +86,13 @@ def _placement(urls: Mapping[str, str]) -> Sections:
     }
 
 
-def _neutron(directory: pathlib.Path, urls: Mapping[str, str]) -> Sections:
+def _neutron(directory: pathlib.Path, urls: Mapping[str, str], hypervisor: str) -> Sections:
     unlimited = ("port", "network", "subnet", "security_group", "security_group_rule")
     return {
         "DEFAULT": {
             "core_plugin": "ml2",
-            "service_plugins": "qos",
+            # Where no packet flows, floating IPs are rows.
+            "service_plugins": "qos," + ("router" if hypervisor == FAKE else "lictor_lab_router"),
             "transport_url": BUS,
             "state_path": directory / "neutron",
             "api_paste_config": VENV / "etc/neutron/api-paste.ini",
@@ -105,7 +111,7 @@ def _neutron(directory: pathlib.Path, urls: Mapping[str, str]) -> Sections:
     }
 
 
-def _nova(directory: pathlib.Path, urls: Mapping[str, str]) -> Sections:
+def _nova(directory: pathlib.Path, urls: Mapping[str, str], hypervisor: str) -> Sections:
     unlimited = ("instances", "cores", "ram", "server_groups", "server_group_members")
     return {
         "DEFAULT": {
@@ -113,7 +119,7 @@ def _nova(directory: pathlib.Path, urls: Mapping[str, str]) -> Sections:
             "my_ip": "127.0.0.1",
             "transport_url": BUS,
             "state_path": directory / "nova",
-            "compute_driver": "fake.FakeDriver",
+            "compute_driver": hypervisor,
             # Nobody wires anything, so nobody says that it is done.
             "vif_plugging_is_fatal": False,
             "vif_plugging_timeout": 0,

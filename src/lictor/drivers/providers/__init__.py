@@ -14,6 +14,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
     "amphora": AmphoraProvider("amphora"),
     "amphorav2": AmphoraProvider("amphorav2"),
     "octavia": AmphoraProvider("octavia"),
+    "lictor": AmphoraProvider("lictor"),
     "noop_driver": NoopProvider("noop_driver"),
     "noop_driver-alt": NoopProvider("noop_driver-alt"),
 }

@@ -47,7 +47,7 @@ FLAVOR: Final[dict[str, Capability]] = {
 
 AVAILABILITY_ZONE: Final[dict[str, Capability]] = {
     "compute_zone": _text("The compute service's availability zone of the amphorae."),
-    "volume_zone": _text("The volume service's availability zone of the amphorae."),
+    "volume_zone": _text("The volume service's availability zone of the amphorae, which have no volumes yet."),
     "management_network": Capability("The network that amphorae are managed over.", "a UUID", _is_uuid),
     "valid_vip_networks": Capability("The networks that a VIP may be on.", "a list of UUIDs", _are_uuids),
 }
