@@ -6,6 +6,7 @@ A config drive (Nova's documentation, "Config drives") is a small disk or CD lab
 """
 
 import contextlib
+import importlib
 import ipaddress
 import json
 import os
@@ -32,13 +33,19 @@ CONFIGURATION = "agent.json"
 LABELS = ("config-2", "CONFIG-2")
 """The second is what some tools make of it on a VFAT disk."""
 
-MODULES = ("virtio_net", "ata_piix", "ahci", "virtio_scsi", "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii")
-"""NICs and the kinds of drives that hypervisors give; loaded here, so that we need not wait for udev."""
+MODULES = ("virtio_net", "virtio_scsi", "sr_mod", "isofs")
+"""What an instance nearly always has: NIC, CD, its file system. Loaded here, so that we need not wait for udev."""
+
+MORE = ("ata_piix", "ahci", "sd_mod", "usb_storage", "vfat")
+"""What else a config drive may come with. Loaded when it does not come otherwise: looking at them all costs time."""
 
 PATIENCE = 60.0
 """Seconds that drive and NIC are waited for: the kernel finds hardware while we already run."""
 
 _STEP = 0.02
+
+_USUAL = 0.5
+"""Seconds after which hardware that has not shown up is looked for by other means."""
 
 
 class Untold(Exception):
@@ -63,7 +70,7 @@ def main() -> None:
     except (Untold, OSError) as error:
         sys.exit(f"lictor-firstboot: {error}")
     sys.argv[1:] = ["--config", str(file)]
-    # Only now, and in this process: a second interpreter would cost the boot another start.
+    # In this process: a second interpreter would cost the boot another start.
     from lictor.agent import main as agent
 
     agent.main()
@@ -71,7 +78,9 @@ def main() -> None:
 
 def prepare() -> None:
     """Read the drive, set up the NIC, and write what the agent reads. Raises ``Untold`` and ``OSError``."""
-    _quietly("modprobe", "--all", "--quiet", *MODULES)
+    with _begin("modprobe", "--all", "--quiet", *MODULES):
+        # The kernel finds hardware meanwhile; what is imported here is what ``main`` goes on with.
+        importlib.import_module("lictor.agent.main")
     with mounted(_await_drive()) as top:
         drive = read(top)
     say(f"this is amphora {drive.steps.amphora_id}")
@@ -91,16 +100,43 @@ def say(sentence: str) -> None:
 
 
 def _await_drive() -> str:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        for label in LABELS:
-            if device := _quietly("blkid", "-c", "/dev/null", "-L", label).strip():
+    looked_at, again = set[str](), 0.0
+    for waited in _looks(otherwise=("modprobe", "--all", "--quiet", *MORE)):
+        devices = _block_devices()
+        # Whoever was there already is asked once a second: a medium may take longer than its drive.
+        if devices != looked_at or waited > again:
+            looked_at, again = devices, waited + 1.0
+            if device := labelled(_quietly("blkid", "-c", "/dev/null", "-s", "LABEL", *sorted(devices))):
                 return device
-        time.sleep(10 * _STEP)
     raise Untold(
         f"no drive labelled {LABELS[0]} was found within {PATIENCE:.0f} s: boot the instance with a config drive, and "
         "on machine type q35 from an image with the properties hw_cdrom_bus=scsi and hw_scsi_model=virtio-scsi"
     )
+
+
+def _looks(otherwise: tuple[str, ...]) -> Iterator[float]:
+    """The seconds that went by, at every look that is due; ``otherwise`` is run when the usual time is over."""
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < PATIENCE:
+        yield waited
+        time.sleep(_STEP)
+        if otherwise and waited > _USUAL:
+            _quietly(*otherwise)
+            otherwise = ()
+
+
+def _block_devices() -> set[str]:
+    ours = ("loop", "ram", "dm-", "zram")
+    return {f"/dev/{name}" for name in os.listdir("/sys/class/block") if not name.startswith(ours)}  # noqa: PTH208
+
+
+def labelled(listed: str) -> str:
+    """The device with one of the labels, of those that blkid has listed; empty if there is none."""
+    for line in listed.splitlines():
+        device, _, tags = line.partition(":")
+        if any(f'LABEL="{label}"' in tags.split() for label in LABELS):
+            return device
+    return ""
 
 
 @contextlib.contextmanager
@@ -125,7 +161,7 @@ def read(top: pathlib.Path) -> Drive:
     keys = meta.get("public_keys") or {}
     return Drive(
         steps=steps,
-        nics=[steps.management] if steps.management else nics(_json(folder / "network_data.json"))[: steps.boot_nics],
+        nics=_nics(steps, folder / "network_data.json"),
         hostname=str(meta.get("hostname") or ""),
         ssh_keys=[str(key).strip() for key in keys.values()] if isinstance(keys, dict) else [],
     )
@@ -156,6 +192,15 @@ def _json(file: pathlib.Path) -> dict[str, Any]:
 # --- NICs --------------------------------------------------------------------------------------------------------
 
 
+def _nics(steps: wire.FirstSteps, file: pathlib.Path) -> list[wire.Interface]:
+    """Those of the control plane's networks. What it says of the management NIC comes before what Nova says."""
+    told = steps.management
+    if told and steps.boot_nics == 1:
+        return [told]
+    found = nics(_json(file))[: steps.boot_nics]
+    return [told, *(nic for nic in found if nic.mac != told.mac.lower())] if told else found
+
+
 def nics(network_data: dict[str, Any]) -> list[wire.Interface]:
     """The NICs that Nova describes, the management NIC first; one without addresses is to ask for them by DHCP.
 
@@ -167,7 +212,7 @@ def nics(network_data: dict[str, Any]) -> list[wire.Interface]:
         for network in network_data.get("networks", []):
             link = links[network["link"]]
             mac = link["ethernet_mac_address"].lower()
-            nic = found.get(mac) or wire.Interface(name=f"eth{len(found)}", mac=mac, mtu=link.get("mtu") or 1500)
+            nic = found.get(mac) or wire.Interface(name=f"eth{len(found)}", mac=mac, mtu=link.get("mtu") or 0)
             found[mac] = _with_addresses(nic, network)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Untold(f"the config drive's network_data.json is not as Nova writes it: {error!r}") from None
@@ -207,7 +252,9 @@ def listen(drive: Drive) -> str:
 
 def commands(nic: wire.Interface, device: str) -> str:
     """What ``ip -batch`` is to do for this NIC; doing it again changes nothing."""
-    lines = [f"link set dev {device} mtu {nic.mtu} up"]
+    # Where Nova names none, the device has the right one from its hypervisor, and may refuse a greater.
+    mtu = f" mtu {nic.mtu}" if nic.mtu else ""
+    lines = [f"link set dev {device}{mtu} up"]
     # An address must serve at once; the network's owner sees to it that it is there once.
     lines += [f"addr replace {each} dev {device}{' nodad' if ':' in each else ''}" for each in nic.addresses]
     for route in nic.routes:
@@ -217,11 +264,10 @@ def commands(nic: wire.Interface, device: str) -> str:
 
 
 def _await_nic(mac: str) -> str:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    # NICs of other kinds than the usual one (a device of the host's, say) get their drivers from udev.
+    for _ in _looks(otherwise=("udevadm", "trigger", "--action=add", "--subsystem-match=pci")):
         if name := device_of(mac):
             return name
-        time.sleep(_STEP)
     raise Untold(f"the instance has no NIC {mac}, which its config drive describes")
 
 
@@ -306,8 +352,23 @@ def _run(*argv: str, text: str = "") -> str:
 
 def _quietly(*argv: str) -> str:
     """What the program printed, whether it succeeded or not."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
-    return done.stdout
+    with _begin(*argv) as program:
+        return program.communicate()[0]
+
+
+def _begin(*argv: str) -> subprocess.Popen[str]:
+    """Start a program whose failure shows in what comes after it. Raises ``Untold`` if it is not there."""
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError:
+        raise Untold(f"this image has no {argv[0]}") from None
 
 
 if __name__ == "__main__":

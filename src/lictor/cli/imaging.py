@@ -41,8 +41,8 @@ def _from_where(build: argparse.ArgumentParser) -> None:
         "--apt-security-mirror", metavar="URL",
         help="Debian's security updates, or 'none'; default: the mirror's URL with -security, or what apt uses here",
     )  # fmt: skip
-    build.add_argument("--rpm-repos", metavar="DIR", help="centos-stream: .repo files with baseurl and gpgkey")
-    build.add_argument("--rpm-mirror", metavar="URL", help="rocky: where its repositories are")
+    build.add_argument("--rpm-repos", metavar="DIR", help="centos-stream, rocky: .repo files with baseurl and gpgkey")
+    build.add_argument("--container-image", metavar="REF", help="rocky: what it begins with, HOST/NAME@sha256:DIGEST")
     build.add_argument("--pip-index-url", metavar="URL", help="of Python packages; default: what pip uses here")
     build.add_argument(
         "--pip-host", metavar="HOST", action="append", default=[],

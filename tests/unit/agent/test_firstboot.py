@@ -54,6 +54,12 @@ def test_addresses_routes_and_mtu_are_those_of_novas_network_data(tmp_path):
     ]
 
 
+def test_where_nova_names_no_mtu_the_device_keeps_its_own(tmp_path):
+    """Nova does so on networks with DHCP; a device refuses more than its hypervisor gave it."""
+    (nic,) = firstboot.read(drive(tmp_path, network={"links": [LINK | {"mtu": None}], "networks": [IPV4]})).nics
+    assert firstboot.commands(nic, "eth0").splitlines()[0] == "link set dev eth0 up"
+
+
 def test_what_the_control_plane_says_of_the_management_nic_comes_before_what_nova_says(tmp_path):
     told = wire.Interface(name="eth0", mac=MAC, addresses=["198.51.100.7/24"])
     found = firstboot.read(drive(tmp_path, msgspec.structs.replace(STEPS, management=told)))
@@ -67,6 +73,17 @@ def test_nics_that_are_for_load_balancers_are_left_alone(tmp_path):
     assert [nic.mac for nic in firstboot.read(drive(tmp_path / "one", network=network)).nics] == [MAC]
     both = msgspec.structs.replace(STEPS, boot_nics=2)
     assert [nic.mac for nic in firstboot.read(drive(tmp_path / "two", both, network)).nics] == [MAC, other]
+
+
+def test_further_networks_of_the_operators_are_set_up_beside_the_nic_that_is_told(tmp_path):
+    links = [LINK] + [{**LINK, "id": f"tap{n}", "ethernet_mac_address": f"fa:16:3e:00:00:0{n}"} for n in (2, 3)]
+    networks = [{**IPV4, "link": f"tap{n}", "ip_address": f"198.51.100.{n}"} for n in (1, 2, 3)]
+    told = wire.Interface(name="eth0", mac=MAC, addresses=["198.51.100.7/24"])
+    steps = msgspec.structs.replace(STEPS, management=told, boot_nics=2)
+    found = firstboot.read(drive(tmp_path, steps, {"links": links, "networks": networks}))
+    assert [(nic.mac, nic.addresses) for nic in found.nics] == [
+        (MAC, ["198.51.100.7/24"]), ("fa:16:3e:00:00:02", ["198.51.100.2/24"]),
+    ]  # fmt: skip
 
 
 def test_a_network_with_dhcp_has_no_addresses_yet(tmp_path):
@@ -160,3 +177,26 @@ def test_the_first_steps_with_two_authorities_fit_into_novas_user_data(tmp_path)
         management=wire.Interface(name="eth0", mac=MAC, addresses=["192.0.2.5/24"]),
     )  # fmt: skip
     assert len(base64.b64encode(msgspec.json.encode(steps))) < 65535 / 4
+
+
+@pytest.mark.parametrize(
+    ("listed", "device"),
+    [
+        ('/dev/vda2: LABEL="lictor-root"\n/dev/sr0: LABEL="config-2"\n', "/dev/sr0"),
+        ('/dev/vdb: LABEL="CONFIG-2"\n', "/dev/vdb"),
+        ('/dev/vdb: LABEL="config-20"\n/dev/vda1:\n', ""),
+        ("", ""),
+    ],
+)
+def test_the_drive_is_the_one_with_the_label(listed, device):
+    assert firstboot.labelled(listed) == device
+
+
+def test_what_does_not_show_up_is_looked_for_once_by_other_means(monkeypatch, tmp_path):
+    monkeypatch.setattr(firstboot, "PATIENCE", 0.3)
+    monkeypatch.setattr(firstboot, "_USUAL", 0.1)
+    marks = tmp_path / "marks"
+    looks = list(firstboot._looks(("sh", "-c", f"echo x >>{marks}")))
+    assert marks.read_text() == "x\n"
+    assert len(looks) > 3
+    assert looks == sorted(looks)

@@ -17,7 +17,7 @@ from oslo_config import cfg
 
 import lictor
 from lictor.cli.host import extend_path
-from lictor.cli.image import builder, checks, disk, manifest, mirrors, payload, tree
+from lictor.cli.image import builder, checks, disk, manifest, mirrors, payload, rpm, tree
 from lictor.cli.image.manifest import Manifest
 from lictor.cli.image.wanted import Wanted, read
 from lictor.cli.refusal import Refusal
@@ -114,7 +114,7 @@ def _make(wanted: Wanted, found: mirrors.Mirrors, work: pathlib.Path, clock: _Cl
 
 def _describe(wanted: Wanted, place: pathlib.Path, found: mirrors.Mirrors) -> Manifest:
     """Everything but what is known later: the image's own size and hash, and the agent."""
-    hosts = sorted(found.apt_hosts) or checks.rpm_hosts(wanted)
+    hosts = sorted(found.apt_hosts) or rpm.hosts(wanted)
     return Manifest(
         image=wanted.output.name, sha256="", bytes=0, disk_gib=wanted.size,
         base=wanted.base.name, release=wanted.release,
@@ -124,4 +124,5 @@ def _describe(wanted: Wanted, place: pathlib.Path, found: mirrors.Mirrors) -> Ma
         packages=tree.packages(place), settings=tree.settings(place), enabled=tree.enabled(place), sshd=wanted.ssh,
         mirrors=[*hosts, found.pip_index or "the index that pip uses on the host that built it"],
         glance=manifest.glance(wanted.base.name), elements=payload.elements_digest(wanted.elements),
+        files=tree.files(place),
     )  # fmt: skip

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
+from lictor.cli.image import rpm
 from lictor.cli.image.mirrors import Mirrors
 from lictor.cli.image.wanted import Wanted
 from lictor.cli.refusal import Refusal
@@ -28,6 +29,21 @@ _WORDS = {
     "post-install": "the agent is compiled and tried, services are chosen",
     "finalise": "what only the build needed is removed",
 }
+
+_ERROR = re.compile(
+    r"(?:> )?(?:E: |Err:\d|W: GPG|\*\*\* |[Ee]rrors?\b|ERROR|Failed to|No such command|GPG "
+    r"|.*(?:Status code|Curl error|No space left|signature))"
+)
+"""How apt, dnf, podman and diskimage-builder itself begin a complaint."""
+
+_CURES = (
+    (
+        re.compile(r"GPG signature verification|NO_PUBKEY|not signed|GPG check FAILED|key is not installed"),
+        ", as what a mirror has is not signed by the keys named (--keyring, or gpgkey in a .repo file)",
+    ),
+    (re.compile(r"No space left on device"), ", as the disk is full: name another --work-dir"),
+)
+"""Causes that say little to whoever does not know apt and dnf, and what to do."""
 
 _LAST = 15
 """Lines of the log that are shown when it fails."""
@@ -75,7 +91,7 @@ def environment(wanted: Wanted, mirrors: Mirrors, payload: pathlib.Path, work: p
         "LICTOR_KERNEL": wanted.kernel, "LICTOR_SSH": str(int(wanted.ssh)), "LICTOR_PYTHON": wanted.python,
         "DEBIAN_FRONTEND": "noninteractive",
     }  # fmt: skip
-    return found | (_apt(wanted, mirrors, work) if wanted.base.label else _rpm(wanted))
+    return found | (_apt(wanted, mirrors, work) if wanted.base.label else _rpm(wanted, work))
 
 
 def _apt(wanted: Wanted, mirrors: Mirrors, work: pathlib.Path) -> dict[str, str]:
@@ -105,11 +121,16 @@ def _debootstrap_cache(wanted: Wanted) -> str:
     return f" --cache-dir={place}"
 
 
-def _rpm(wanted: Wanted) -> dict[str, str]:
+def _rpm(wanted: Wanted, work: pathlib.Path) -> dict[str, str]:
+    context = work / "container"
+    shutil.copytree(wanted.rpm_repos, context)
+    file = context / "Containerfile"
+    file.write_text(rpm.containerfile(wanted.container_image, wanted.python))
     return {
         "DIB_YUM_MINIMAL_BOOTSTRAP_REPOS": wanted.rpm_repos,
-        "DIB_DISTRIBUTION_MIRROR": wanted.rpm_mirror,
         "DIB_CONTAINERFILE_RUNTIME_ROOT": "1",
+        "DIB_CONTAINERFILE_DOCKERFILE": str(file),
+        "DIB_CONTAINER_CONTEXT": str(context),
     }
 
 
@@ -128,9 +149,10 @@ def follow(lines: Iterable[str], write: Callable[[str], object], say: Say) -> No
 def failure(log: pathlib.Path) -> str:
     """The sentence for a build that failed, with its last words: the first lines that speak of an error, or the end."""
     lines = [line.rstrip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(?:> )?(?:E: |Err:\d|W: GPG|ERROR|Error)", line)]
+    errors = [line for line in lines if _ERROR.match(line)]
     shown = "\n  ".join((errors or lines)[-_LAST:])
-    return f"diskimage-builder failed; all it said is in {log}:\n  {shown}"
+    cure = next((cure for cause, cure in _CURES if cause.search(shown)), "")
+    return f"diskimage-builder failed{cure}; all it said is in {log}:\n  {shown}"
 
 
 def unpack(archive: pathlib.Path, tree: pathlib.Path) -> pathlib.Path:

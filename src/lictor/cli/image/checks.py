@@ -1,11 +1,10 @@
 """Can an image be built here? Asked before the long work begins; each answer says what to do."""
 
-import configparser
 import importlib.util
 import os
 import pathlib
 import shutil
-import urllib.parse
+import subprocess
 
 from lictor.cli.image.bases import Base
 from lictor.cli.image.wanted import Wanted
@@ -33,7 +32,6 @@ def check(wanted: Wanted) -> None:
     _check_diskimage_builder()
     _check_programs(wanted.base)
     _check_keyring(wanted)
-    _check_repositories(wanted)
     _check_loop()
     for place, gib, what in ((wanted.work, WORK_GIB, "--work-dir"), (wanted.output.parent, wanted.size, "--output")):
         _check_space(place, gib, what)
@@ -53,9 +51,17 @@ def _check_programs(base: Base) -> None:
     missing = {program: package for program, package in wanted.items() if shutil.which(program) is None}
     if not BOOT_SECTOR.is_file():
         missing[str(BOOT_SECTOR)] = "syslinux-common"
+    if "dnf" in wanted and "dnf" not in missing and not _can_download():
+        missing["dnf download"] = "dnf-plugins-core"
     if missing:
         packages = " ".join(sorted(set(missing.values())))
-        raise Refusal(f"{', '.join(missing)} are missing on this host: apt-get install {packages}")
+        verb = "is" if len(missing) == 1 else "are"
+        raise Refusal(f"{', '.join(missing)} {verb} missing on this host: apt-get install {packages}")
+
+
+def _can_download() -> bool:
+    """Whether dnf has the plugin by which diskimage-builder gets the first packages."""
+    return subprocess.run(["dnf", "download", "--help"], capture_output=True, check=False).returncode == 0
 
 
 def _check_keyring(wanted: Wanted) -> None:
@@ -64,39 +70,15 @@ def _check_keyring(wanted: Wanted) -> None:
         return
     keyring = wanted.keyring or pathlib.Path(wanted.base.keyring)
     if not keyring.is_file():
-        cure = "name another file" if wanted.keyring else f"apt-get install {wanted.base.keyring_package}"
+        cure = (
+            "name another file"
+            if wanted.keyring
+            else f"apt-get install {wanted.base.keyring_package}; where there is no such package, copy the file "
+            f"from a host with {wanted.base.label}, or name it, or the keys of your mirror, with --keyring"
+        )
         raise Refusal(
             f"the packages of {wanted.base.name} cannot be verified, the keyring {keyring} is not there: {cure}"
-            f"{'' if wanted.keyring else ', or name the keys of your mirror with --keyring'}"
         )
-
-
-def _check_repositories(wanted: Wanted) -> None:
-    """diskimage-builder's own repositories for CentOS have ``gpgcheck=0``: we take none that do not check."""
-    if wanted.base.name != "centos-stream":
-        return
-    files = sorted(pathlib.Path(wanted.rpm_repos).glob("*.repo")) if wanted.rpm_repos else []
-    if not files:
-        raise Refusal(
-            "--base centos-stream needs --rpm-repos DIR with .repo files that have baseurl, gpgcheck=1 and gpgkey: "
-            "those of diskimage-builder do not verify packages"
-        )
-    for file in files:
-        for section, values in _sections(file):
-            for key, good in (("baseurl", True), ("gpgkey", True), ("mirrorlist", False), ("metalink", False)):
-                if bool(values.get(key)) is not good:
-                    raise Refusal(f"{file}: [{section}] {'needs' if good else 'must not have'} {key}")
-            if values.get("gpgcheck") != "1":
-                raise Refusal(f"{file}: [{section}] has gpgcheck={values.get('gpgcheck')}: it must be 1")
-
-
-def _sections(file: pathlib.Path) -> list[tuple[str, dict[str, str]]]:
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(file.read_text())
-    except (configparser.Error, OSError, ValueError) as error:
-        raise Refusal(f"{file} is no repository file: {error}") from None
-    return [(name, dict(parser[name])) for name in parser.sections()]
 
 
 def _check_loop() -> None:
@@ -114,12 +96,3 @@ def _check_space(place: pathlib.Path, gib: int, option: str) -> None:
     free = shutil.disk_usage(place).free
     if free < gib * 2**30:
         raise Refusal(f"{option}: {place} has {free / 2**30:.1f} GiB free, {gib} are needed: name another place")
-
-
-def rpm_hosts(wanted: Wanted) -> list[str]:
-    """Where the packages of a base without apt come from."""
-    urls = [wanted.rpm_mirror] if wanted.rpm_mirror else []
-    if wanted.rpm_repos:
-        for file in sorted(pathlib.Path(wanted.rpm_repos).glob("*.repo")):
-            urls += [values["baseurl"] for _, values in _sections(file)]
-    return sorted({urllib.parse.urlsplit(url).netloc for url in urls})

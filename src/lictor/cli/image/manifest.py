@@ -1,5 +1,6 @@
 """What is in an image: a JSON file beside it, to read, to compare, and to tell Glance."""
 
+import contextlib
 import hashlib
 import pathlib
 from collections.abc import Iterator
@@ -47,6 +48,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     elements: str = ""
     """SHA-256 over Lictor's elements."""
 
+    files: list[str] = []
+    """What ``tree.files`` says; kept beside the manifest, in a file of its own (``listing``)."""
+
 
 def glance(base: str) -> dict[str, str]:
     """Properties for the image in Glance (its "useful image properties").
@@ -62,10 +66,17 @@ def glance(base: str) -> dict[str, str]:
 
 def write(manifest: Manifest, file: pathlib.Path) -> None:
     """Write it for people and programs: one value a line, sorted."""
-    text = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
+    bare = msgspec.structs.replace(manifest, files=[])
+    text = msgspec.json.format(msgspec.json.encode(bare, order="sorted"), indent=2)
     new = file.with_name(f"{file.name}.new")
+    listing(file).write_text("".join(f"{line}\n" for line in manifest.files), errors="surrogateescape")
     new.write_bytes(text + b"\n")
     new.replace(file)
+
+
+def listing(file: pathlib.Path) -> pathlib.Path:
+    """Where the files in the image are listed, given the manifest's own file."""
+    return file.with_suffix(".files")
 
 
 def load(name: str) -> Manifest:
@@ -80,6 +91,8 @@ def load(name: str) -> Manifest:
         raise Refusal(f"{file} is no manifest of an image: {error}") from None
     if found.format != FORMAT:
         raise Refusal(f"{file} has format {found.format}, this Lictor knows {FORMAT}: use the lictor that made it")
+    with contextlib.suppress(OSError):  # an older Lictor wrote none
+        found.files = listing(file).read_text(errors="surrogateescape").splitlines()
     return found
 
 
@@ -128,7 +141,29 @@ def diff(one: Manifest, other: Manifest) -> list[str]:
         for name in sorted(before.keys() | after.keys()):
             if before.get(name) != after.get(name):
                 found.append(_change(title, name, before.get(name), after.get(name)))
-    return found
+    return found + (_files(one.files, other.files) if one.files and other.files else [])
+
+
+_SHOWN = 40
+"""Files that are named; a new release of a base changes thousands."""
+
+
+def _files(one: list[str], other: list[str]) -> list[str]:
+    """The files that differ in content, mode or owner, and are in packages or were made during the build."""
+    before, after = _by_path(one), _by_path(other)
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    found = [_sign(name in before, name in after) + f" file /{name}" for name in names[:_SHOWN]]
+    return [*found, f"~ {len(names) - _SHOWN} more files"] if len(names) > _SHOWN else found
+
+
+def _by_path(files: list[str]) -> dict[str, str]:
+    return {path: words for words, _, path in (line.partition(" /") for line in files)}
+
+
+def _sign(before: bool, after: bool) -> str:
+    if before and after:
+        return "~"
+    return "-" if before else "+"
 
 
 def _parts(one: Manifest, other: Manifest) -> Iterator[tuple[str, dict[str, str], dict[str, str]]]:

@@ -3,19 +3,15 @@
 import dataclasses
 import pathlib
 import re
-import ssl
 import subprocess
 import tempfile
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterable, Set
 
+from lictor.cli.image import rpm
+from lictor.cli.image.fetch import fetch, get
 from lictor.cli.image.wanted import NO_MIRROR, Wanted
 from lictor.cli.refusal import Refusal
-
-TIMEOUT = 15.0
-"""Seconds that a mirror has for an answer."""
 
 _ASKED = re.compile(r"^(?:> )?(?:Get|Hit|Ign|Err):\d+ (\w+)://([^/\s]+)")
 """A line in which apt says where it was (apt-get(8), with -q or without a terminal)."""
@@ -51,13 +47,14 @@ class Mirrors:
 
 def check(wanted: Wanted, library: str) -> Mirrors:
     """Ask every mirror for what the build will want of it. Raises ``Refusal``: which one, what it said, what to do."""
+    if wanted.pip_index:
+        fetch("--pip-index-url", f"{wanted.pip_index}/{library}/", "a Python package index has a page of this name")
+    rpm.check(wanted)
     suites = []
     keyring = wanted.keyring or pathlib.Path(wanted.base.keyring)
     for suite in _suites(wanted):
         _check_signature(suite, keyring, wanted)
         suites.append(suite)
-    if wanted.pip_index:
-        _fetch("--pip-index-url", f"{wanted.pip_index}/{library}/", "a Python package index has a page of this name")
     return Mirrors(tuple(suites), wanted.pip_index, wanted.pip_hosts)
 
 
@@ -83,7 +80,7 @@ def _security(wanted: Wanted, main: str) -> str:
         return found
     guess = f"{main}-security"
     try:
-        _get(release_file(Suite("", guess, f"{wanted.release}-security")))
+        get(release_file(Suite("", guess, f"{wanted.release}-security")))
     except OSError:
         raise Refusal(
             f"--apt-mirror {main} has no security updates beside it ({guess} does not answer): name their mirror with "
@@ -110,7 +107,7 @@ def release_file(suite: Suite) -> str:
 
 def _check_signature(suite: Suite, keyring: pathlib.Path, wanted: Wanted) -> None:
     option = "--apt-security-mirror" if suite.name == "security" and wanted.apt_security_mirror else "--apt-mirror"
-    text = _fetch(option, release_file(suite), f"a mirror of {wanted.base.label} with {suite.suite} has it")
+    text = fetch(option, release_file(suite), f"a mirror of {wanted.base.label} with {suite.suite} has it")
     if why := unsigned(text, keyring):
         raise Refusal(
             f"{release_file(suite)} is not signed by a key in {keyring} ({why}): if the mirror signs with a key of its "
@@ -129,21 +126,6 @@ def unsigned(text: bytes, keyring: pathlib.Path) -> str:
     if "[GNUPG:] VALIDSIG " in said.stdout and "[GNUPG:] BADSIG " not in said.stdout:
         return ""
     return " ".join(said.stderr.split()) or "no signature in it"
-
-
-def _fetch(option: str, url: str, right: str) -> bytes:
-    try:
-        return _get(url)
-    except urllib.error.HTTPError as error:
-        raise Refusal(f"{option}: {url} answers {error.code} {error.reason}; {right}") from None
-    except OSError as error:
-        raise Refusal(f"{option}: {url} does not answer ({getattr(error, 'reason', error)}); {right}") from None
-
-
-def _get(url: str) -> bytes:
-    context = ssl.create_default_context() if url.startswith("https:") else None
-    with urllib.request.urlopen(url, timeout=TIMEOUT, context=context) as answer:
-        return bytes(answer.read())
 
 
 # --- afterwards --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 from lictor.cli.image.disk import ROOT_LABEL
+from lictor.cli.image.manifest import digest
 from lictor.cli.image.mirrors import Mirrors, strangers_asked, strangers_configured
 from lictor.cli.image.wanted import Wanted
 from lictor.cli.refusal import Refusal
@@ -54,6 +55,22 @@ def packages(tree: pathlib.Path) -> dict[str, str]:
     listed = subprocess.run(["chroot", str(tree), *command], capture_output=True, text=True, check=True).stdout
     found = dict(line.split(" ", 1) for line in listed.splitlines())
     return dict(sorted(found.items()))
+
+
+def files(tree: pathlib.Path) -> list[str]:
+    """Every file: SHA-256 of its content (or where a link leads), mode, owner and path. Times are left out."""
+    found = [file for file in tree.rglob("*") if not file.is_relative_to(tree / "run")]
+    return [_line(file, f"/{file.relative_to(tree)}") for file in sorted(found)]
+
+
+def _line(file: pathlib.Path, path: str) -> str:
+    status = file.lstat()
+    what = "-"
+    if file.is_symlink():
+        what, path = "link", f"{path} -> {file.readlink()}"
+    elif file.is_file():
+        what = digest(file)
+    return f"{what} {status.st_mode & 0o7777:04o} {status.st_uid}:{status.st_gid} {path}"
 
 
 def settings(tree: pathlib.Path) -> dict[str, str]:

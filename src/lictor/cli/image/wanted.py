@@ -28,7 +28,7 @@ class Wanted:
     apt_mirror: str
     apt_security_mirror: str
     rpm_repos: str
-    rpm_mirror: str
+    container_image: str
     pip_index: str
     pip_hosts: tuple[str, ...]
     keyring: pathlib.Path | None
@@ -61,7 +61,7 @@ def read(args: argparse.Namespace) -> Wanted:
         kernel=args.kernel, ssh=args.ssh, packages=tuple(args.package),
         apt_mirror=_url("--apt-mirror", args.apt_mirror),
         apt_security_mirror=_security(args.apt_security_mirror),
-        rpm_repos=args.rpm_repos or "", rpm_mirror=_url("--rpm-mirror", args.rpm_mirror),
+        rpm_repos=args.rpm_repos or "", container_image=args.container_image or "",
         pip_index=_url("--pip-index-url", args.pip_index_url), pip_hosts=tuple(args.pip_host),
         keyring=pathlib.Path(args.keyring).absolute() if args.keyring else None,
         work=pathlib.Path(args.work_dir).absolute(),
@@ -75,8 +75,8 @@ def _fits(base: Base, args: argparse.Namespace) -> None:
     uses = {
         "apt_mirror": bool(base.label),
         "apt_security_mirror": base.name == "debian",
-        "rpm_repos": base.name == "centos-stream",
-        "rpm_mirror": base.name == "rocky",
+        "rpm_repos": not base.label,
+        "container_image": base.name == "rocky",
         "keyring": bool(base.label),
     }
     for name, used in uses.items():

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from lictor.cli.image.bases import BASES
+from lictor.cli.image.disk import ROOT_LABEL
 from lictor.cli.image.tree import parse_settings
 
 ELEMENTS = pathlib.Path(__file__).parents[4] / "image" / "elements"
@@ -63,11 +64,16 @@ def test_the_units_are_what_systemd_understands(tmp_path):
 
 
 def test_the_root_file_system_is_read_only_and_what_must_be_written_is_in_memory():
-    mounts = {}
-    for line in (OVERLAY / "etc/fstab.lictor").read_text().splitlines():
-        if not line.startswith("#"):
-            device, place, kind, options, *_ = line.split()
-            mounts[place] = (device, kind, options.split(","))
-    assert "ro" in mounts.pop("/")[2]
-    assert {kind for _, kind, _ in mounts.values()} == {"tmpfs"}
-    assert mounts.keys() >= {"/tmp", "/var/tmp", "/var/log"}
+    (line,) = (line for line in (OVERLAY / "etc/fstab.lictor").read_text().splitlines() if not line.startswith("#"))
+    device, place, kind, options, *_ = line.split()
+    assert (device, place, kind, "ro" in options.split(",")) == (f"LABEL={ROOT_LABEL}", "/", "ext4", True)
+    units = sorted((OVERLAY / "etc/systemd/system").glob("*.mount"))
+    assert [unit.name for unit in units] == ["tmp.mount", "var-log.mount"]
+    assert all("\nType=tmpfs\n" in unit.read_text() for unit in units)
+    assert "\nln -s /tmp /var/tmp\n" in (ELEMENTS / "lictor-amphora/finalise.d/99-lictor-slim").read_text()
+
+
+def test_the_initrd_finds_the_file_system_that_the_disk_has():
+    words = (OVERLAY / "etc/initramfs-tools/lictor-init").read_text()
+    assert f"\nlabel={ROOT_LABEL}\n" in words
+    assert subprocess.run(["sh", "-n"], input=words, text=True, check=False).returncode == 0
