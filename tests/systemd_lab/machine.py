@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import uuid
 
 from tests.lab.deployment import eventually
 
@@ -17,13 +18,13 @@ _ENTER = 'echo $$ >"$1/cgroup.procs"; shift; exec unshare --cgroup --pid --mount
 class Machine:
     """It shares the network of the laboratory, so its ports and virtual IPs are reached as if it were this host."""
 
-    def __init__(self, database):
-        """``database`` is a directory that is ``/srv/database`` there."""
-        self._cgroup = CGROUPS / f"lictor-systemd-{os.getpid()}"
+    def __init__(self, database, bare=False):
+        """``database`` is a directory that is ``/srv/database`` there. A ``bare`` machine has no Lictor yet."""
+        self._cgroup = CGROUPS / f"lictor-systemd-{uuid.uuid4().hex[:8]}"  # in process ids of their own, pids are alike
         CGROUPS.mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], check=True)
         self._cgroup.mkdir()
-        boot = [pathlib.Path(__file__).parent / "boot", CHECKOUT, database]
+        boot = [pathlib.Path(__file__).parent / "boot", CHECKOUT, database, *(["bare"] if bare else [])]
         self._unshare = subprocess.Popen(["bash", "-c", _ENTER, "enter", self._cgroup, *boot], stdin=subprocess.DEVNULL)
 
     @property

@@ -16,9 +16,10 @@ from lictor import config
 from lictor.amphora.keep import Unusable
 from lictor.amphora.pki import AUTHORITY_FILE, Authority
 from lictor.amphora.ring import ANNOUNCED, MOVING, SETTLED, Ring
-from lictor.cli import database
+from lictor.cli import database, shared
 from lictor.cli.drivers import compute_class
 from lictor.cli.refusal import Refusal
+from lictor.cli.statedir import StateDir
 from lictor.control.upkeep import rotation
 from lictor.model import Amphora, replacement
 from lictor.model.store import Store
@@ -34,10 +35,12 @@ _NEXT = {
 
 
 def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
-    """Print how it stands, begin a change, take its next step, or end it. Raises ``Refusal``."""
-    place = config.state_dir(conf) / "pki" / AUTHORITY_FILE
-    store = database.as_it_is(conf)
+    """Make the first one, print how it stands, begin a change, take its next step, or end it. Raises ``Refusal``."""
     try:
+        if args.action == "create":
+            return _create(conf)
+        place = config.state_dir(conf) / "pki" / AUTHORITY_FILE
+        store = database.as_it_is(conf)
         authority = _open(place)
         if args.action == "roll":
             _roll(conf, store, authority, args.wait)
@@ -50,13 +53,23 @@ def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
     return 0
 
 
+def _create(conf: cfg.ConfigOpts) -> int:
+    """The first authority, which there may be already: of many hosts one makes it, before any process runs."""
+    state = StateDir(config.state_dir(conf), shared=True)
+    state.check()
+    with state, state.lock.making():
+        made = shared.authority(conf, state.path / "pki")
+    print("\n".join(status(made.ring, [])))
+    return 0
+
+
 def _open(place: pathlib.Path) -> Authority:
     try:
         there = place.exists()
     except PermissionError:
         raise Refusal(f"{place} is readable for root only: run it as root, for example with sudo") from None
     if not there:
-        raise Refusal(f"{place} is not there: lictor up, or the first worker, makes it")
+        raise Refusal(f"{place} is not there: lictor up, the first worker, or lictor ca create makes it")
     return Authority(place)
 
 

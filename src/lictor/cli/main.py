@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("action", choices=["upgrade", "current"], help="bring it up to date, or print its revision")
     command = _command(commands, "ca", "the certificate authorities between control plane and amphorae")
     command.add_argument(
-        "action", choices=["status", "roll", "retire"], help="how it stands, begin or go on with a change, drop the old"
+        "action",
+        choices=["create", "status", "roll", "retire"],
+        help="make the first one, how it stands, begin or go on with a change, drop the old",
     )
     command.add_argument("--wait", action="store_true", help="with roll: go on until the old one is dropped")
     command.add_argument("--force", action="store_true", help="with retire: replace amphorae that still depend on it")
@@ -96,12 +98,23 @@ def _apart(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """It reads the files that it is given, and is not configured by them."""
+    """These read the files that they are given, and are not configured by any."""
     about = "configuration files, Octavia's or Lictor's"
-    command = commands.add_parser("config", help=about, description=about.capitalize() + ".")
-    command.add_argument("action", choices=["check"], help="say line by line what is used, renamed, wrong or unknown")
-    command.add_argument("files", metavar="FILE", nargs="+", help="for example /etc/octavia/octavia.conf")
-    command.set_defaults(module="checking", state_dir=None, config_file=[], debug=False)
+    actions = commands.add_parser("config", help=about, description=about.capitalize() + ".").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    check = _unconfigured(actions, "check", "checking", "say line by line what is used, renamed, wrong or unknown")
+    check.add_argument("files", metavar="FILE", nargs="+", help="for example /etc/octavia/octavia.conf")
+    sample = _unconfigured(actions, "sample", "sampling", "print all options, commented out, with what they are for")
+    sample.add_argument("--policy", action="store_true", help="print the rules of policy.yaml instead")
+
+
+def _unconfigured(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, module: str, about: str
+) -> argparse.ArgumentParser:
+    action = actions.add_parser(name, help=about, description=about.capitalize() + ".")
+    action.set_defaults(module=module, state_dir=None, config_file=[], debug=False)
+    return action
 
 
 def _command(

@@ -1,5 +1,7 @@
 """`lictor ca`: every step can be repeated, and none is taken while an amphora stands in its way."""
 
+import re
+
 import pytest
 from sqlalchemy import update
 
@@ -77,6 +79,23 @@ def test_the_old_one_is_not_dropped_while_amphorae_depend_on_it(place):
     assert place.type("retire")[0] == 0, "it can be repeated"
 
 
+def test_the_first_one_is_made_before_anything_runs_and_stays(tmp_path, capsys):
+    place = tmp_path / "state"
+    for _ in range(2):
+        assert main.main(["ca", "create", "--state-dir", str(place)]) == 0
+    first, second = re.findall(r"^(.+): signs, good until 20\d\d-", capsys.readouterr().out, re.MULTILINE)
+    assert [first] == [second] == Authority.open(place / "pki").ring.names
+    assert (place / "pki/authority.pem").stat().st_mode & 0o777 == 0o600
+    assert (place / "version").read_text() == "1\n"
+
+
+def test_a_strangers_directory_gets_none(tmp_path, capsys):
+    (tmp_path / "letters").write_text("Dear")
+    assert main.main(["ca", "create", "--state-dir", str(tmp_path)]) == 1
+    assert "no state directory of Lictor's" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["letters"]
+
+
 def test_forced_what_depends_on_the_old_one_is_replaced(place):
     place.type("roll")
     place.renewed()
@@ -92,7 +111,7 @@ def test_forced_what_depends_on_the_old_one_is_replaced(place):
 def test_without_an_authority_it_says_who_makes_it(place):
     (place.directory / "pki" / "authority.pem").unlink()
     status, said = place.type("status")
-    assert status == 1 and "lictor up, or the first worker, makes it" in said
+    assert status == 1 and "lictor up, the first worker, or lictor ca create makes it" in said
 
 
 def test_of_two_that_take_the_same_step_one_does(place):

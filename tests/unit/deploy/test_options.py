@@ -27,6 +27,24 @@ def sample():
     return done.stdout
 
 
+def test_lictor_prints_what_the_tools_of_the_field_print(sample):
+    ours = tool("lictor", "config", "sample")
+    assert (ours.returncode, ours.stderr) == (0, "")
+    assert ours.stdout == sample
+    rules = tool("oslopolicy-sample-generator", "--namespace", "lictor")
+    policy = tool("lictor", "config", "sample", "--policy")
+    assert (policy.returncode, policy.stderr) == (0, "")
+    assert policy.stdout == rules.stdout
+    assert '#"os_load-balancer_api:loadbalancer:post": "' in policy.stdout
+
+
+def test_the_sample_is_a_configuration_that_lictor_takes(sample, tmp_path):
+    file = tmp_path / "lictor.conf"
+    file.write_text(re.sub(r"^#(\w+ = (?!<None>|<Please).+)$", r"\1", sample, flags=re.MULTILINE))
+    checked = tool("lictor", "config", "check", file)
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_each_says_what_it_is_for():
     assert [(group, option.name) for group, option in ALL if not (option.help or "").endswith((".", "..."))] == []
 
