@@ -66,6 +66,26 @@ def test_an_address_may_change_within_its_subnet(amphora, webs):
     assert amphora.answers(3) == {"first"}
 
 
+def test_a_whole_address_family_may_go_with_its_default_route(amphora):
+    six = with_interface(
+        amphora.state(),
+        addresses=["fd00:c612::2/64", "fd00:c612::100/128"],
+        routes=[wire.Route(destination="::/0", gateway="fd00:c612::1")],
+    )
+    (eth1,) = six.interfaces
+    both = with_interface(
+        six,
+        addresses=[*eth1.addresses, "198.18.0.2/24"],
+        routes=[*eth1.routes, wire.Route(destination="0.0.0.0/0", gateway="198.18.0.1")],
+    )
+    amphora.deliver(both)
+    assert routes(amphora) == {("default", "198.18.0.1", "eth1")}
+    amphora.deliver(six)
+    assert addresses(amphora) == set(eth1.addresses)
+    assert routes(amphora) == set()
+    assert routes(amphora, "-6") == {("default", "fd00:c612::1", "eth1")}
+
+
 def test_what_somebody_else_changed_is_repaired_by_the_same_state(amphora, webs):
     state = amphora.state([amphora.member(webs[0])])
     amphora.deliver(state)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 import uuid
@@ -150,11 +151,25 @@ def test_the_last_listener_takes_rules_and_forwarding_with_it(amphora, servers):
     amphora.deliver(state(amphora, member(0, servers[0])))
     with client(amphora) as living:
         assert ask(amphora, living) == "one"
-        assert inside(amphora, forwards).split() == ["1", "1"]
+        assert inside(amphora, forwards).split() == ["1", "0"]
         amphora.deliver(amphora.state())
         assert inside(amphora, forwards).split() == ["0", "0"]
         assert inside(amphora, "nft list tables") == ""
         eventually(lambda: "mark=2147483648" not in inside(amphora, "conntrack -L"), 3)
+
+
+def test_an_amphora_does_not_answer_for_the_gateway_of_its_subnet(amphora):
+    six = wire.UdpMember(
+        id=str(uuid.uuid4()), address="fd00:c612::1", port=9, mark=1 << 31, check_address="fd00:c612::1", check_port=9
+    )
+    amphora.deliver(state(amphora, six, vips=[amphora.vip6]))
+    assert inside(amphora, "cat /proc/sys/net/ipv6/conf/all/forwarding").split() == ["1"]
+    gateway = "fd00:c612::"
+    for address in (gateway, "fd00:c612::2"):
+        subprocess.run(["ping", "-6", "-c", "1", "-W", "2", address], capture_output=True, check=False)
+    found = {line.split()[0]: line.split()[-1] for line in run("ip -6 neigh show").splitlines()}
+    assert found[gateway] in ("FAILED", "INCOMPLETE")
+    assert found["fd00:c612::2"] in ("REACHABLE", "DELAY", "STALE")
 
 
 def test_an_amphora_hands_on_what_is_its_listeners_and_nothing_else(amphora, servers):

@@ -112,6 +112,9 @@ def _shape(interface: wire.Interface, link: Link, present: list[tuple[int, Kerne
     down = link.ifname != name or "UP" not in link.flags
     if down or link.mtu != interface.mtu:
         result.inner.append(f"link set dev {name} mtu {interface.mtu} up")
+    # The kernel drops routes when the link goes down.
+    kept = [] if down else [(family, route) for family, route in present if route.dev == name]
+    result.inner.extend(_stale(interface, kept))
     have = {packed(address): address for address in _addresses(link)}
     want = {packed(address): address for address in interface.addresses}
     added = [address for key, address in want.items() if key not in have]
@@ -122,27 +125,33 @@ def _shape(interface: wire.Interface, link: Link, present: list[tuple[int, Kerne
     missing = list(want.values()) if gone else added
     result.inner.extend(f"address replace {address} dev {name}{_manner(address)}" for address in missing)
     result.announce.extend((name, address) for address in added if _is_host(address))
-    # The kernel drops routes with their address or when the link goes down: then all are set anew.
-    _route(interface, [] if down or gone else present, present, result)
+    # It may drop them with an address, too: then all are set anew.
+    result.inner.extend(_absent(interface, [] if gone else kept))
 
 
-def _route(
-    interface: wire.Interface,
-    kept: list[tuple[int, KernelRoute]],
-    present: list[tuple[int, KernelRoute]],
-    result: Plan,
-) -> None:
-    have = {_key(family, route) for family, route in kept if route.dev == interface.name}
-    want = {(packed(route.destination), packed(route.gateway) if route.gateway else None) for route in interface.routes}
-    for family, route in present:
-        if route.dev == interface.name and _key(family, route) not in want:
-            # Spelled out: a batch line takes no -6, and "default" alone would mean IPv4's.
-            destination = _destination(family, route)
-            result.inner.append(f"route del {destination}{_via(route.gateway)} dev {interface.name}")
-    for wish in interface.routes:
-        if (packed(wish.destination), packed(wish.gateway) if wish.gateway else None) not in have:
-            via = _via(wish.gateway)
-            result.inner.append(f"route replace {wish.destination}{via} dev {interface.name} proto static")
+def _stale(interface: wire.Interface, kept: list[tuple[int, KernelRoute]]) -> list[str]:
+    """Commands that remove routes which should not be; before any address goes, as some would go with it."""
+    want = {_wish(route) for route in interface.routes}
+    # Spelled out: a batch line takes no -6, and "default" alone would mean IPv4's.
+    return [
+        f"route del {_destination(family, route)}{_via(route.gateway)} dev {interface.name}"
+        for family, route in kept
+        if _key(family, route) not in want
+    ]
+
+
+def _absent(interface: wire.Interface, kept: list[tuple[int, KernelRoute]]) -> list[str]:
+    """Commands that set routes which are not there."""
+    have = {_key(family, route) for family, route in kept}
+    return [
+        f"route replace {wish.destination}{_via(wish.gateway)} dev {interface.name} proto static"
+        for wish in interface.routes
+        if _wish(wish) not in have
+    ]
+
+
+def _wish(route: wire.Route) -> tuple[tuple[bytes, int] | None, tuple[bytes, int] | None]:
+    return packed(route.destination), packed(route.gateway) if route.gateway else None
 
 
 def _key(family: int, route: KernelRoute) -> tuple[tuple[bytes, int] | None, tuple[bytes, int] | None]:

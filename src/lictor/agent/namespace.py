@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Collection
 
 from lictor.agent.command import inside, path, run
 
@@ -38,14 +39,19 @@ def ensure(name: str) -> None:
     run(inside(name, ["sh", "-c", f"cd /proc/sys/net\n{script}ip link set lo up"]))
 
 
-def forward(name: str, wanted: bool) -> None:
-    """Have the kernel hand packets on from interface to interface, or not. Raises ``AgentError``."""
+def forward(name: str, families: Collection[int]) -> None:
+    """Have the kernel hand packets of these IP versions on from interface to interface, and no others.
+
+    Raises ``AgentError``.
+    """
     # A client on its member's network is told to go there directly, by default: that would only cost messages.
     script = (
-        "for key in ipv4/ip_forward ipv6/conf/all/forwarding; do [ -w $key ] && echo $1 >$key; done\n"
+        "[ -w ipv4/ip_forward ] && echo $1 >ipv4/ip_forward\n"
+        "[ -w ipv6/conf/all/forwarding ] && echo $2 >ipv6/conf/all/forwarding\n"
         "for key in ipv4/conf/*/send_redirects; do [ -w $key ] && echo 0 >$key; done; true"
     )
-    run(inside(name, ["sh", "-c", f"cd /proc/sys/net\n{script}", "sh", str(int(wanted))]))
+    values = [str(int(version in families)) for version in (4, 6)]
+    run(inside(name, ["sh", "-c", f"cd /proc/sys/net\n{script}", "sh", *values]))
 
 
 def enter(name: str) -> None:

@@ -67,6 +67,22 @@ def test_routes_that_are_not_named_go_in_both_families():
     ]
 
 
+def test_a_route_is_removed_before_the_address_that_it_may_go_with():
+    old = change(THERE, addr_info=[*THERE.addr_info, Address("198.51.100.9", 24, "global")])
+    way = (4, KernelRoute(dst="203.0.113.0/24", dev="eth1", gateway="198.51.100.1", protocol="static"))
+    assert plan([ETH1], [old], [], [DEFAULT, way]).inner[:2] == [
+        "route del 203.0.113.0/24 via 198.51.100.1 dev eth1",
+        "address del 198.51.100.9/24 dev eth1",
+    ]
+
+
+def test_routes_that_went_with_a_link_are_not_removed():
+    way = (4, KernelRoute(dst="203.0.113.0/24", dev="eth1", gateway="198.51.100.1", protocol="static"))
+    other = Link(ifname="eth1", ifindex=8, address="fa:16:3e:00:00:02", mtu=1500, flags=["UP"])
+    commands = plan([ETH1], [change(THERE, ifname="eth2"), other], [], [DEFAULT, way]).inner
+    assert not [each for each in commands if each.startswith("route del")]
+
+
 def test_a_nic_that_is_not_named_gives_up_addresses_and_name():
     assert plan([], [THERE], [], []).inner == [
         "address flush dev eth1",

@@ -36,6 +36,11 @@ def versions(listener: wire.UdpListener) -> list[int]:
     return sorted({version(vip) for vip in listener.vips})
 
 
+def families(listeners: list[wire.UdpListener]) -> set[int]:
+    """The same of all of them."""
+    return {version(vip) for listener in listeners for vip in listener.vips}
+
+
 def name(kind: str, listener: wire.UdpListener, family: int | str = "") -> str:
     """What something of a listener's is called; names of nftables hold no dashes."""
     return f"{kind}{family}_{listener.id.replace('-', '')}"

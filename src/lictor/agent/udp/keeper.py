@@ -48,7 +48,7 @@ class Udp:
         self._listeners: list[wire.UdpListener] = []
         self._generation = 0
         self._fresh = False
-        self._forwards = False
+        self._forwards: set[int] = set()
         self._rules = Rules(namespace)
         self._live: collections.Counter[int] = collections.Counter()
         self._figures: dict[str, wire.ListenerStatistics] = {}
@@ -74,9 +74,10 @@ class Udp:
             self._listeners = listeners
             self._checks.converge(listeners)
             self._apply(force)
-            if force or bool(listeners) != self._forwards:
-                inner.forward(self._namespace, bool(listeners))
-                self._forwards = bool(listeners)
+            families = chains.families(listeners)
+            if force or families != self._forwards:
+                inner.forward(self._namespace, families)
+                self._forwards = families
         os.eventfd_write(self._woken, 1)
 
     def report(self) -> tuple[dict[str, wire.ListenerReport], dict[str, wire.PoolReport]]:
@@ -157,7 +158,7 @@ class Udp:
             if moved or gone or not self._rules.known:
                 self._apply(force=gone)
             if gone:
-                inner.forward(self._namespace, True)
+                inner.forward(self._namespace, self._forwards)
             self._arrived = {listener: figures.total_connections for listener, figures in self._figures.items()}
         took = time.monotonic() - begun
         return time.monotonic() + max(_LOOK_OFTEN if often else _LOOK, _SHARE * took)

@@ -79,6 +79,17 @@ def render(listeners: list[wire.UdpListener], slots: Slots) -> Table:
     return Table(named, _hooks(listeners), places)
 
 
+_NO_ROUTER = [
+    # A client that has its member on the same network must not be told to go there by itself. Of IPv4 the kernel does
+    # not do that (``namespace.forward``); of IPv6 it cannot be told so.
+    "icmpv6 type nd-redirect drop",
+    # Who hands packets on answers for the address of all routers of a subnet (RFC 4291, 2.6.1: the last 64 bits are 0,
+    # here of the advertisement's target). That is Neutron's default for a gateway: everybody would send to us.
+    "icmpv6 type nd-neighbor-advert @th,128,64 0 drop",
+]
+"""Of IPv6: the kernel may take itself for a router, and nobody else may."""
+
+
 def _hooks(listeners: list[wire.UdpListener]) -> dict[str, str]:
     ours = f"ct mark & {wire.MARKED:#x} != 0"
     picking = [f"{word} daddr . meta l4proto . th dport vmap @places{family}" for family, word in FAMILIES.items()]
@@ -97,10 +108,8 @@ def _hooks(listeners: list[wire.UdpListener]) -> dict[str, str]:
         "forward": _hook("filter", "forward", "filter", [*_counting(listeners), f"{ours} accept"], "drop"),
         "postrouting": _hook("nat", "postrouting", "srcnat", [f"{ours} masquerade"]),
     }
-    # A client that has its member on the same network must not be told to go there by itself. Of IPv4 the kernel does
-    # not do that (``namespace.forward``); of IPv6 it cannot be told so.
-    if any(6 in chains.versions(each) for each in listeners):
-        hooks["output"] = _hook("filter", "output", "filter", ["icmpv6 type nd-redirect drop"])
+    if 6 in chains.families(listeners):
+        hooks["output"] = _hook("filter", "output", "filter", _NO_ROUTER)
     return hooks
 
 
