@@ -77,7 +77,6 @@ network_driver = neutron
 amp_image_tag = amphora
 amp_flavor_id = {admin.compute.find_flavor("lb.small").id}
 amp_boot_network_list = {management.id}
-amp_active_retries = 6
 """
 
 

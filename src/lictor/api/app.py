@@ -11,6 +11,7 @@ from lictor.api import errors, middleware, routes
 from lictor.api.auth import authentication
 from lictor.api.auth.enforcer import Policies
 from lictor.api.resource import Api
+from lictor.drivers.inventory import Anything, Inventory
 from lictor.drivers.network.base import Networking
 from lictor.drivers.secrets.base import Secrets
 from lictor.model.store import Store
@@ -31,12 +32,14 @@ def create_app(
     secrets: Secrets,
     wake: Callable[[], None],
     strategy: authentication.Strategy | None = None,
+    inventory: Inventory | None = None,
 ) -> middleware.Application:
     """The WSGI application. ``wake`` is called after every write that was committed, from the request's thread.
 
-    ``strategy`` finds out who asks, if not as ``[api_settings] auth_strategy`` says. Raises ``config.Misconfigured``.
+    ``strategy`` finds out who asks, if not as ``[api_settings] auth_strategy`` says. ``inventory`` knows what
+    amphorae can be made of; without one, of anything. Raises ``config.Misconfigured``.
     """
-    api = Api(conf, store, networking, secrets, wake)
+    api = Api(conf, store, networking, secrets, wake, inventory or Anything(conf))
     guard = authentication.Authentication(strategy or authentication.strategy(conf, Policies(conf)))
     chain = middleware.chain(guard, *_audit(conf))
     app: falcon.App[Any, Any] = falcon.App(middleware=chain, router=_Router())

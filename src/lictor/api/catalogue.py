@@ -20,6 +20,9 @@ from lictor.api.views import Document, View
 Check = Callable[[Api, Session, dict[str, Any], Any], None]
 """Raises 400, 409 and 501 for values that cannot be those of a new row (None) or of the row given."""
 
+Ask = Callable[[Api, dict[str, Any], Any], None]
+"""The same for what only other services know: outside the transaction, as they may be slow. Raises 400 and 503 too."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
@@ -31,6 +34,7 @@ class Kind:
     put: type[Wire]
     used_by: InstrumentedAttribute[Any]
     check: Check
+    ask: Ask | None = None
 
     def is_used(self, session: Session, key: str) -> bool:
         """Whether anything hangs on this object."""
@@ -62,6 +66,8 @@ class Collection(_Catalogue):
         """Create."""
         self._authorize(req, "post")
         values = given(self.api.parse(req, self.kind.argument, self.view.single, self.kind.post))
+        if self.kind.ask:
+            self.kind.ask(self.api, values, None)
 
         def work(session: Session) -> Document:
             self.kind.check(self.api, session, values, None)
@@ -86,9 +92,12 @@ class Item(_Catalogue):
         key = self.view.identify(key)
         wanted = self.api.parse(req, self.kind.argument, self.view.single, self.kind.put)
         values = changes(wanted, self.kind.post, {})
+        before = self._ask(key, values)
 
         def work(session: Session) -> Document:
             row = self._find(session, key)
+            if before not in (None, _columns(row)):
+                raise errors.other_change()
             self.kind.check(self.api, session, values, row)
             for name, value in values.items():
                 setattr(row, name, value)
@@ -111,11 +120,25 @@ class Item(_Catalogue):
         self.api.write(work)
         resp.status = falcon.HTTP_204
 
+    def _ask(self, key: str, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask other services what they know of these values; what the row was then, if they were asked."""
+        if not self.kind.ask:
+            return None
+        with self.api.store.read() as session:
+            row = self._find(session, key)
+            self.kind.check(self.api, session, values, row)
+        self.kind.ask(self.api, values, row)
+        return _columns(row)
+
     def _find(self, session: Session, key: str) -> Any:
         row = session.get(self.view.model, key)
         if row is None:
             raise self.view.not_found(key)
         return row
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {each.key: getattr(row, each.key) for each in row.__table__.columns}
 
 
 def check_offer(view: View, profiles: View) -> Check:

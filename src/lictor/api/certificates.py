@@ -8,16 +8,14 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import select
-
 from lictor.api import errors
 from lictor.api.auth.context import Context, authorize
 from lictor.api.fields import Wire
 from lictor.api.requests.listeners import ListenerInGraph
 from lictor.api.requests.pools import PoolInGraph
-from lictor.api.resource import Api
+from lictor.api.resource import Api, owner_below
 from lictor.drivers.secrets.base import Away, SecretError
-from lictor.model import Child, LoadBalancer
+from lictor.model import Child
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +56,8 @@ def check_new_below(api: Api, context: Context, rule: str, load_balancer_id: str
     found = _of_request(wanted)
     if not found:
         return
-    with api.store.read() as session:
-        project_id = session.scalar(select(LoadBalancer.project_id).where(LoadBalancer.id == load_balancer_id))
+    project_id = owner_below(api, context, rule, load_balancer_id)
     if project_id is not None:
-        authorize(context, rule, project_id)
         _check(api, context, project_id, found)
 
 

@@ -7,6 +7,7 @@ import falcon
 import msgspec
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, TimeoutError
 
+from lictor.drivers.inventory import InventoryError
 from lictor.drivers.network.base import AddressUnavailable, InvalidAddress, NetworkError
 from lictor.model.changes import Immutable
 
@@ -65,6 +66,16 @@ def not_found(title: str, resource_id: str) -> falcon.HTTPError:
 def invalid_subresource(title: str, resource_id: str) -> falcon.HTTPError:
     """400: an object of another service that the request names is not there."""
     return bad_request(f"{title} {resource_id} not found.")
+
+
+def invalid_reference(title: str, name: str, field: str, expected: str) -> falcon.HTTPError:
+    """400: the same, where a field says it for somebody else; ``expected`` completes "should be"."""
+    return bad_request(f"{title} {name} not found: {field} should be {expected}.")
+
+
+def other_change() -> falcon.HTTPError:
+    """409: what a request was checked against is not what is there now."""
+    return conflict("Another request changed the same objects at the same time. Please try again.")
 
 
 def forbidden() -> falcon.HTTPError:
@@ -170,10 +181,14 @@ def _raise_network(_req: Any, _resp: Any, error: NetworkError, _params: Any) -> 
     raise unavailable(str(error))
 
 
+def _raise_away(_req: Any, _resp: Any, error: InventoryError, _params: Any) -> None:
+    raise unavailable(str(error))
+
+
 def _raise_database(req: falcon.Request, _resp: Any, error: Exception, _params: Any) -> None:
     if isinstance(error, IntegrityError):
         LOG.warning("%s lost to another request: %s", req.context.request_id, error)
-        raise conflict("Another request changed the same objects at the same time. Please try again.")
+        raise other_change()
     if isinstance(error, DataError):
         LOG.warning("%s holds what the database cannot store: %s", req.context.request_id, error)
         raise bad_request("A value of the request cannot be stored in the database.")
@@ -220,5 +235,6 @@ def register(app: falcon.App[Any, Any]) -> None:
     app.add_error_handler(Exception, _raise_internal)
     app.add_error_handler(Immutable, _raise_immutable)
     app.add_error_handler(NetworkError, _raise_network)
+    app.add_error_handler(InventoryError, _raise_away)
     app.add_error_handler(DBAPIError, _raise_database)
     app.add_error_handler(TimeoutError, _raise_database)

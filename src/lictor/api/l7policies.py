@@ -107,10 +107,10 @@ class PolicyCollection(Reader):
         context = context_of(req)
         wanted = self.api.parse(req, "l7policy_", "l7policy", L7PolicyPost)
         definitions = nested.in_policy(wanted)
-        members.check_outside(self.api, context_of(req), nested.members_of(definitions))
+        action, parent = rule(L7POLICIES, "post"), self._load_balancer_of(wanted)
+        members.check_outside_below(self.api, context, action, parent, nested.members_of(definitions))
         expressions.check_rules(wanted.rules)
-        action = rule(L7POLICIES, "post")
-        certificates.check_new_below(self.api, context, action, self._load_balancer_of(wanted), wanted)
+        certificates.check_new_below(self.api, context, action, parent, wanted)
 
         def work(session: Session) -> Document:
             change, listener = begin_at(self.api, session, context, action, LISTENERS, Listener, wanted.listener_id)

@@ -100,9 +100,9 @@ class ListenerCollection(Reader):
         context = context_of(req)
         wanted = self.api.parse(req, "listener_", "listener", ListenerPost)
         definitions = nested.in_listener(wanted)
-        members.check_outside(self.api, context_of(req), nested.members_of(definitions))
+        action, parent = rule(LISTENERS, "post"), wanted.loadbalancer_id
+        members.check_outside_below(self.api, context, action, parent, nested.members_of(definitions))
         expressions.check_rules(expressions.in_listeners([wanted]))
-        action = rule(LISTENERS, "post")
         certificates.check_new_below(self.api, context, action, wanted.loadbalancer_id, wanted)
 
         def work(session: Session) -> Document:

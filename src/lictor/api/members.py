@@ -16,7 +16,7 @@ from lictor.api.fields import boolean, changes
 from lictor.api.item import Item
 from lictor.api.kinds import parse_address
 from lictor.api.requests.members import MemberInBatch, MemberInGraph, MemberPost, MemberPut
-from lictor.api.resource import Api, Change, Reader, begin_at, rule
+from lictor.api.resource import Api, Change, Reader, begin_at, owner_below, rule
 from lictor.api.views import MEMBERS, POOLS, Document
 from lictor.model import Member, Pool
 from lictor.model.changes import mark_deleted
@@ -43,10 +43,20 @@ def check_outside(api: Api, context: Context, members: Iterable[Asked]) -> None:
         _check_reserved(reserved, "member monitor_address", member.monitor_address)
         if member.subnet_id not in (None, UNSET):
             subnets.add(str(member.subnet_id))
+    if not subnets:
+        return
     seen = api.networking.as_seen_with(context.token)
     for subnet_id in sorted(subnets):
         if seen.subnet(subnet_id) is None:
             raise errors.not_found("Subnet", subnet_id)
+
+
+def check_outside_below(
+    api: Api, context: Context, rule: str, load_balancer_id: str | None, members: Sequence[Asked]
+) -> None:
+    """The same for members of a load balancer that is there; raises 403 before, as a stranger sees no subnet of it."""
+    if members and owner_below(api, context, rule, load_balancer_id):
+        check_outside(api, context, members)
 
 
 def _reserved(api: Api) -> set[str]:
@@ -183,7 +193,7 @@ class MemberCollection(Reader):
         """Create."""
         pool_id, context = POOLS.identify(pool_id), context_of(req)
         wanted = self.api.parse(req, "member_", "member", MemberPost)
-        check_outside(self.api, context_of(req), [wanted])
+        check_outside_below(self.api, context, rule(MEMBERS, "post"), self._load_balancer_of(pool_id), [wanted])
 
         def work(session: Session) -> Document:
             change, pool = begin_at(self.api, session, context, rule(MEMBERS, "post"), POOLS, Pool, pool_id)
@@ -199,7 +209,7 @@ class MemberCollection(Reader):
         pool_id, context = POOLS.identify(pool_id), context_of(req)
         additive = boolean(str(req.params.get("additive_only", ""))) or False
         wanted = body.parse_list(req, self.api.body_limit, "members_", "members", MemberInBatch)
-        check_outside(self.api, context_of(req), wanted)
+        check_outside_below(self.api, context, rule(MEMBERS, "put"), self._load_balancer_of(pool_id), wanted)
 
         def work(session: Session) -> None:
             change, pool = begin_at(self.api, session, context, rule(MEMBERS, "put"), POOLS, Pool, pool_id)
@@ -212,6 +222,10 @@ class MemberCollection(Reader):
         with contextlib.suppress(_NothingToDo):
             self.api.write(work)
         resp.status = falcon.HTTP_202
+
+    def _load_balancer_of(self, pool_id: str) -> str | None:
+        with self.api.store.read() as session:
+            return session.scalar(select(Pool.load_balancer_id).where(Pool.id == pool_id))
 
 
 class _NothingToDo(Exception):

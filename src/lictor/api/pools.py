@@ -116,10 +116,10 @@ class PoolCollection(Reader):
         """Create."""
         context = context_of(req)
         wanted = self.api.parse(req, "pool_", "pool", PoolPost)
-        members.check_outside(self.api, context_of(req), wanted.members)
         action = rule(POOLS, "post")
         with self.api.store.read() as session:
             parent = _load_balancer_of(session, wanted)
+        members.check_outside_below(self.api, context, action, parent, wanted.members)
         certificates.check_new_below(self.api, context, action, parent, wanted)
 
         def work(session: Session) -> Document:

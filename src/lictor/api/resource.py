@@ -20,6 +20,7 @@ from lictor.api.auth.context import Context, authorize, context_of
 from lictor.api.fields import Wire
 from lictor.api.links import base_uri
 from lictor.api.views import LOAD_BALANCERS, Document, View
+from lictor.drivers.inventory import Inventory
 from lictor.drivers.network.base import Networking
 from lictor.drivers.secrets.base import Secrets
 from lictor.model import Child, LoadBalancer, Pool, changes, new_id, now
@@ -41,6 +42,7 @@ class Api:
     networking: Networking
     secrets: Secrets
     wake: Callable[[], None]
+    inventory: Inventory
 
     @property
     def body_limit(self) -> int:
@@ -188,6 +190,18 @@ def begin_at(
         raise view.not_found(resource_id)
     change = begin(api, session, context, rule, load_balancer_id)
     return change, change.find(view, model, resource_id)
+
+
+def owner_below(api: Api, context: Context, rule: str, load_balancer_id: str | None) -> str | None:
+    """Whose project a write below a load balancer is in, for those who may write: 403 comes before all that others say.
+
+    None if there is no such load balancer, which the write finds out later.
+    """
+    with api.store.read() as session:
+        project_id = session.scalar(select(LoadBalancer.project_id).where(LoadBalancer.id == load_balancer_id))
+    if project_id is not None:
+        authorize(context, rule, project_id)
+    return project_id
 
 
 def rule(view: View, action: str) -> str:

@@ -1,5 +1,6 @@
 """openstacksdk's connections to services of the cloud: as Lictor's account, or with a user's token."""
 
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 from keystoneauth1.exceptions import ClientException
@@ -26,16 +27,37 @@ def connect(conf: cfg.ConfigOpts, section: str, service: str) -> Connection:
     return _connection(conf, section, service, cloud.session(conf, section), conf[section].endpoint)
 
 
-def as_user(conf: cfg.ConfigOpts, section: str, service: str, base: Connection, token: str) -> Connection:
-    """A connection for one service with a user's token, which so sees what that user sees.
+class Users:
+    """Connections for one service with users' tokens, which so see what those users see. Thread-safe.
 
-    The service is where ``base`` has it: Keystone need not be asked. Raises one of ``FAULTS``.
+    Each token has a connection and a session of its own. They share what is nobody's: connections of TCP, and what the
+    service says of its versions; else each would ask that anew. A cookie, by which a service or a proxy before it may
+    know a caller again, is never kept.
     """
-    kind = service.replace("_", "-")
-    endpoint = conf[section].endpoint or base.session.get_endpoint(service_type=kind, **cloud.endpoint(conf, section))
-    ours = base.session
-    session = Session(auth=Token(endpoint, token), verify=ours.verify, cert=ours.cert, timeout=ours.timeout)
-    return _connection(conf, section, service, session, endpoint)
+
+    def __init__(self, conf: cfg.ConfigOpts, section: str, service: str, base: Connection) -> None:
+        """The service is where ``base``, of Lictor's account, has it: Keystone need not be asked. Asks nobody yet."""
+        self._conf, self._section, self._service = conf, section, service
+        self._ours = base.session
+        self._versions: dict[str, Any] = {}
+        self._nobodys = self._session()
+        self._nobodys.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def connect(self, token: str) -> Connection:
+        """One for the owner of this token. Raises one of ``FAULTS``."""
+        endpoint = self._endpoint()
+        session = self._session(auth=Token(endpoint, token), session=self._nobodys.session)
+        return _connection(self._conf, self._section, self._service, session, endpoint)
+
+    def _session(self, **more: Any) -> Session:
+        ours = self._ours
+        trust: dict[str, Any] = {"verify": ours.verify, "cert": ours.cert, "timeout": ours.timeout}
+        return Session(discovery_cache=self._versions, **trust, **more)
+
+    def _endpoint(self) -> str:
+        where = cloud.endpoint(self._conf, self._section)
+        kind = self._service.replace("_", "-")
+        return str(self._conf[self._section].endpoint or self._ours.get_endpoint(service_type=kind, **where))
 
 
 def said(error: Exception) -> tuple[str, str]:

@@ -24,8 +24,8 @@ def test_a_name_that_no_path_could_hold_is_refused(world: World, name: object) -
 
 
 def test_a_profile_is_kept_as_it_was_written(world: World) -> None:
-    data = {"compute_zone": "nova", "volume_zone": "cinder", "management_network": NOWHERE}
-    profile = zone_profile(world, data=data | {"valid_vip_networks": [NOWHERE]})
+    data = {"compute_zone": "nova", "volume_zone": "cinder", "management_network": world.subnet.network_id}
+    profile = zone_profile(world, data=data | {"valid_vip_networks": [world.subnet.network_id]})
     assert set(profile) == {"id", "name", "provider_name", "availability_zone_data"}
     path = f"/availabilityzoneprofiles/{profile['id']}"
     assert world.get(path)["availability_zone_profile"] == profile
@@ -144,12 +144,22 @@ def test_a_closed_zone_is_for_nobody(world: World) -> None:
 
 @pytest.mark.parametrize("key", ["compute_zone", "volume_zone", "management_network"])
 def test_what_the_data_plane_cannot_keep_is_not_promised(world: World, key: str) -> None:
-    zone(world, data={key: NOWHERE})
+    zone(world, data={key: world.networking.management_network.id})
     assert f"availability_zone {key} is not yet supported" in refuse(world, 501, availability_zone="az1")
 
 
+def test_in_a_cloud_a_zone_says_where_amphorae_are(tmp_path) -> None:
+    world = World(tmp_path, controller_worker__compute_driver="nova")
+    zone(world, data={"compute_zone": "nova", "management_network": world.networking.management_network.id})
+    assert world.balancer(availability_zone="az1")["availability_zone"] == "az1"
+    zone(world, name="az2", data={"volume_zone": "cinder"})
+    text = world.create("loadbalancers", 501, vip_subnet_id=world.subnet.id, availability_zone="az2")
+    assert "availability_zone volume_zone is not yet supported" in text
+
+
 def test_without_a_data_plane_all_of_a_zone_is_accepted(whole: World) -> None:
-    zone(whole, data={"compute_zone": "nova", "volume_zone": "cinder", "management_network": NOWHERE})
+    network_id = whole.subnet.network_id
+    zone(whole, data={"compute_zone": "nova", "volume_zone": "cinder", "management_network": network_id})
     assert whole.balancer(availability_zone="az1")["availability_zone"] == "az1"
 
 
@@ -160,10 +170,11 @@ def test_a_zone_of_another_provider_is_refused(tmp_path) -> None:
     assert refuse(world, 400, availability_zone="az1", provider="noop_driver") == text
 
 
-def test_the_zone_says_which_networks_a_vip_may_be_on(world: World) -> None:
-    here = world.subnet.network_id
-    zone(world, name="here", data={"valid_vip_networks": [NOWHERE, here.upper()]})
-    zone(world, name="elsewhere", data={"valid_vip_networks": [NOWHERE]})
+def test_the_zone_says_which_networks_a_vip_may_be_on(tmp_path) -> None:
+    world = World(tmp_path, local_network__further_networks=["198.18.128.0/24"])
+    here, there = (each.id for each in world.networking.networks())
+    zone(world, name="here", data={"valid_vip_networks": [there, here.upper()]})
+    zone(world, name="elsewhere", data={"valid_vip_networks": [there]})
     zone(world, name="anywhere", data={"valid_vip_networks": []})
     text = f"Validation failure: No VIP may be on network {here} in this availability zone."
     for source in ({}, {"vip_subnet_id": None, "vip_network_id": here}):

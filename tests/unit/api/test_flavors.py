@@ -210,6 +210,18 @@ def test_what_the_data_plane_cannot_keep_is_not_promised(world: World, data: dic
     assert text + " is not yet supported" in refuse(world, 501, flavor_id=made)
 
 
+def test_in_a_cloud_a_flavor_says_what_amphorae_are_made_of(tmp_path) -> None:
+    world = World(tmp_path, controller_worker__compute_driver="nova")
+    made = flavor(world, data={"compute_flavor": "m1.small", "amp_image_tag": "amphora"})["id"]
+    balancer = world.balancer(flavor_id=made)
+    with world.store.read() as session:
+        mine = select(Amphora.compute_flavor).where(Amphora.load_balancer_id == balancer["id"])
+        assert session.scalars(mine).all() == ["m1.small"]
+    made = flavor(world, name="fast", data={"sriov_vip": True})["id"]
+    text = world.create("loadbalancers", 501, vip_subnet_id=world.subnet.id, flavor_id=made)
+    assert "flavor sriov_vip is not yet supported" in text
+
+
 def test_a_flavor_asks_for_two_amphorae(world: World) -> None:
     made = flavor(world, data={"loadbalancer_topology": "ACTIVE_STANDBY"})["id"]
     balancer = world.balancer(flavor_id=made)

@@ -19,6 +19,7 @@ MONITOR = {"type": "HTTP", "delay": 5, "timeout": 3, "max_retries": 2}
 LISTENER = {"protocol": "HTTP", "protocol_port": 8080}
 ADDRESS = {"address": "198.18.0.20", "protocol_port": 80}
 NOWHERE = "11111111-1111-1111-1111-111111111111"
+ELSEWHERE = ADDRESS | {"subnet_id": NOWHERE}
 TO_POOL = {"action": "REDIRECT_TO_POOL"}
 
 
@@ -56,6 +57,13 @@ NAMED = [
     # Whoever may not write is not told either what else is there.
     (403, "PUT", "/loadbalancers/<foreign-lb>", {"loadbalancer": {"vip_qos_policy_id": NOWHERE}}),
     (403, "PUT", "/loadbalancers/<foreign-lb>", {"loadbalancer": {"vip_sg_ids": [NOWHERE]}}),
+    (403, "POST", "/pools/<foreign-pool>/members", {"member": ELSEWHERE}),
+    (403, "PUT", "/pools/<foreign-pool>/members", {"members": [ELSEWHERE]}),
+    (403, "POST", "/pools", {"pool": POOL | {"loadbalancer_id": "<foreign-lb>", "members": [ELSEWHERE]}}),
+    (403, "POST", "/listeners", {"listener": LISTENER | {
+        "loadbalancer_id": "<foreign-lb>", "default_pool": POOL | {"members": [ELSEWHERE]}}}),
+    (403, "POST", "/l7policies", {"l7policy": TO_POOL | {
+        "listener_id": "<foreign-listener>", "redirect_pool": POOL | {"members": [ELSEWHERE]}}}),
     (404, "PUT", f"/loadbalancers/{NOWHERE}", {"loadbalancer": {"vip_sg_ids": [NOWHERE]}}),
     # An object of another project's beside one's own: as far as this load balancer goes it does not exist.
     (404, "POST", "/pools", {"pool": POOL | {"loadbalancer_id": "<lb>", "listener_id": "<foreign-listener>"}}),

@@ -11,7 +11,7 @@ ZONE = ["compute_zone", "volume_zone", "management_network", "valid_vip_networks
 @pytest.fixture
 def many(tmp_path) -> World:
     """With every provider enabled, and one that nobody installed."""
-    names = ("amphora", "octavia", "amphorav2", "noop_driver", "noop_driver-alt", "f5")
+    names = ("amphora", "octavia", "amphorav2", "lictor", "noop_driver", "noop_driver-alt", "f5")
     return World(tmp_path, api_settings__enabled_provider_drivers={name: f"It is {name}." for name in names})
 
 
@@ -38,7 +38,7 @@ def test_a_single_provider_has_no_page_of_its_own(world: World, method: str) -> 
     assert world.call(method, "/providers/amphora", 405)["faultcode"] == "Client"
 
 
-@pytest.mark.parametrize("provider", ["amphora", "octavia", "amphorav2"])
+@pytest.mark.parametrize("provider", ["amphora", "octavia", "amphorav2", "lictor"])
 def test_capabilities_are_listed_with_descriptions(many: World, provider: str) -> None:
     for kind, names in (("flavor_capabilities", FLAVOR), ("availability_zone_capabilities", ZONE)):
         path = f"/providers/{provider}/{kind}"
