@@ -18,6 +18,9 @@ from lictor.model import Listener, LoadBalancer
 from lictor.model.rules import LAYER4
 
 _WORDS = {4: "ip", 6: "ip6"}
+_VRRP = 112
+"""RFC 5798, 5.1.1.4: its name is only known where there is an /etc/protocols, which small images have not."""
+
 _STRANGERS = ("strange_vrrp", "strange_peers")
 """Counters of what others than the other amphora of the pair say."""
 
@@ -46,8 +49,8 @@ def _between(pair: Pair, interface: str) -> list[str]:
     from_other = f'iifname "{interface}" {word} saddr {other} {word} daddr {own}'
     peers = f"{word} daddr {own} tcp dport {PEERS_PORT}"
     return [
-        f"{from_other} meta l4proto vrrp accept",
-        'meta l4proto vrrp counter name "strange_vrrp" drop',
+        f"{from_other} meta l4proto {_VRRP} accept",
+        f'meta l4proto {_VRRP} counter name "strange_vrrp" drop',
         f"{from_other} tcp dport {PEERS_PORT} accept",
         f'iifname != "lo" {peers} counter name "strange_peers" drop',
     ]

@@ -123,8 +123,8 @@ def test_the_other_amphora_alone_may_speak_vrrp_and_to_the_peers_port(root: Load
     text = nftables.render(root, PAIR, "eth1")
     rules = [line.strip() for line in text.split("\n") if line.endswith((" accept", " drop"))]
     assert rules == [
-        'iifname "eth1" ip saddr 198.18.0.6 ip daddr 198.18.0.5 meta l4proto vrrp accept',
-        'meta l4proto vrrp counter name "strange_vrrp" drop',
+        'iifname "eth1" ip saddr 198.18.0.6 ip daddr 198.18.0.5 meta l4proto 112 accept',
+        'meta l4proto 112 counter name "strange_vrrp" drop',
         'iifname "eth1" ip saddr 198.18.0.6 ip daddr 198.18.0.5 tcp dport 1025 accept',
         'iifname != "lo" ip daddr 198.18.0.5 tcp dport 1025 counter name "strange_peers" drop',
     ]
