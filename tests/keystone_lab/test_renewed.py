@@ -43,7 +43,7 @@ def cloud(tmp_path: Any, keystone: Keystone, barbican: Barbican) -> Iterator[Clo
     deployment = Cloud(tmp_path / "state", CONFIG.format(account=account))
     deployment.token = keystone.token("alice", "alpha")
     yield deployment.start()
-    deployment.stop()
+    deployment.down()
     deployment.down("--purge")
     assert world() == before
 
@@ -83,3 +83,39 @@ def test_what_clients_are_shown_is_what_is_in_the_container_and_a_renewal_needs_
 
     cloud.call("DELETE", f"/loadbalancers/{made['id']}?cascade=true")
     eventually(lambda: users_of(alice, reference) == [], what="Barbican knows that nobody uses the container")
+
+
+def used(cloud: Cloud, alice: Any) -> str:
+    """A secret that Barbican knows to be used."""
+    reference = stored(alice, Identity("www.example.com").pkcs12())
+    listener = {"protocol": "TERMINATED_HTTPS", "protocol_port": 443, "default_tls_container_ref": reference}
+    body = {"loadbalancer": {"vip_subnet_id": cloud.subnet(), "listeners": [listener]}}
+    made = cloud.call("POST", "/loadbalancers", body)
+    eventually(lambda: users_of(alice, reference) == [made["id"]], what="Barbican knows who uses it")
+    cloud.stop()
+    return reference
+
+
+def test_a_purge_leaves_no_consumer_behind(cloud: Cloud, alice: Any) -> None:
+    reference = used(cloud, alice)
+    assert "consumers of secrets" not in cloud.down("--purge", "--config-file", str(cloud.config)).stdout
+    assert users_of(alice, reference) == []
+
+
+def test_a_purge_goes_on_without_barbican_and_says_what_it_has_left_there(
+    cloud: Cloud, alice: Any, barbican: Barbican
+) -> None:
+    reference = used(cloud, alice)
+    barbican.stop()
+    try:
+        told = cloud.down("--purge", "--config-file", str(cloud.config)).stdout
+    finally:
+        barbican.start()
+    assert "1 consumers of secrets could not be removed: Barbican cannot be asked at the moment" in told
+    assert not cloud.state_dir.exists()
+    assert len(users_of(alice, reference)) == 1
+
+
+def test_a_purge_that_is_not_told_of_barbican_says_so(cloud: Cloud, alice: Any) -> None:
+    used(cloud, alice)
+    assert "names no key manager that could be told (--config-file)" in cloud.down("--purge").stdout

@@ -421,6 +421,63 @@ def test_what_a_stranger_takes_back_is_told_again_in_the_end(cloud: Cloud, alice
     assert users_of(alice, reference) == [balancer["id"]]
 
 
+def withdraw(alice: Any, *references: str) -> None:
+    """Nobody but her project may read these any more."""
+    for each in references:
+        alice.acls.create(each, users=[], project_access=True).submit()
+
+
+@pytest.mark.parametrize("kind", ["secret", "container"])
+def test_an_owner_who_withdraws_the_right_keeps_the_consumer_and_lictor_gives_up_after_a_day(
+    cloud: Cloud, alice: Any, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = {"certificate": WEB.pem.decode(), "private_key": key_pem(WEB.key).decode()}
+    reference = stored(alice, WEB.pkcs12()) if kind == "secret" else certificate_container(alice, **parts)
+    balancer = cloud.tls(reference)
+    upkeep = cloud.upkeep()
+    upkeep.turn()
+    cloud.age(consumers.GIVE_UP)  # that it was told long ago does not make it an old failure
+    withdraw(alice, reference)
+    cloud.drop(balancer)
+    for _again in range(3):
+        upkeep.turn()
+    assert caplog.text.count("cannot be told of its user: Barbican does not let Lictor read it") == 1
+    assert cloud.notes() == {(balancer["id"], reference, False)}
+    cloud.age(consumers.GIVE_UP)
+    upkeep.turn()
+    assert f"goes on counting load balancer {balancer['id']} among its consumers" in caplog.text
+    assert (users_of(alice, reference), cloud.notes()) == ([balancer["id"]], set())
+
+
+def test_an_owner_who_gives_the_right_back_in_time_has_no_consumer_left(cloud: Cloud, alice: Any) -> None:
+    reference = stored(alice, WEB.pkcs12())
+    balancer = cloud.tls(reference)
+    cloud.upkeep().turn()
+    withdraw(alice, reference)
+    cloud.drop(balancer)
+    cloud.upkeep().turn()
+    assert users_of(alice, reference) == [balancer["id"]]
+    alice.acls.create(reference, users=[cloud.keystone.ensure("user", "lictor")]).submit()
+    cloud.age(consumers.UNDER_WAY)
+    cloud.upkeep().turn()
+    assert (users_of(alice, reference), cloud.notes()) == ([], set())
+
+
+def test_lictors_account_cannot_take_itself_from_those_who_may_read_and_the_owner_can(
+    cloud: Cloud, alice: Any, barbican: Barbican
+) -> None:
+    reference, lictor = stored(alice, WEB.pkcs12()), cloud.keystone.ensure("user", "lictor")
+    cloud.drop(cloud.tls(reference))
+    own = barbican.of("lictor", "service")
+    for change in (own.acls.create(reference, users=[]).submit, lambda: own.acls.get(reference)):
+        with pytest.raises(Exception, match="Forbidden"):
+            change()
+    assert readers(alice, reference) == ({lictor}, True)
+    withdraw(alice, reference)
+    assert "does not let Lictor read it" in refusal(cloud.keys.certificate, "alpha", reference)
+    assert cloud.tls(reference), "naming it again shares it again"
+
+
 def test_without_barbican_nothing_looks_renewed_and_uses_are_told_later(
     cloud: Cloud, alice: Any, barbican: Barbican
 ) -> None:

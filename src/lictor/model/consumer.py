@@ -9,6 +9,8 @@ from lictor.model.base import Base, Identified, Timestamped, Uuid
 class SecretConsumer(Base, Identified, Timestamped):
     """A load balancer that may be among a secret's consumers outside; it was, at ``updated_at``, if ``registered``.
 
+    If not, ``updated_at`` is since when it is being taken back, or null.
+
     The row is there before anything is told outside, and goes after it was taken back. Two rows may say the same.
     """
 

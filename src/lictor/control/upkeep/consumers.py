@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import functools
 import logging
+import time
 
 from oslo_config import cfg
 from sqlalchemy import delete, insert, select, update
@@ -32,6 +33,10 @@ UNDER_WAY = datetime.timedelta(seconds=300)
 AGAIN = datetime.timedelta(hours=1)
 """After which what was told is told again: somebody may have taken it back who is none of us."""
 
+GIVE_UP = datetime.timedelta(days=1)
+"""For how long something is taken back that is refused. Only who may read a secret may do that; its owner, who may have
+changed that by mistake, has so long to notice."""
+
 
 @dataclasses.dataclass(frozen=True)
 class _Use:
@@ -41,12 +46,13 @@ class _Use:
 
 @dataclasses.dataclass(frozen=True)
 class _Note:
-    """A row of ``SecretConsumer``."""
+    """A row of ``SecretConsumer``: when it was told, or since when it is being taken back, if either."""
 
     id: str
     use: _Use
     created_at: datetime.datetime
     told_at: datetime.datetime | None = None
+    untold_at: datetime.datetime | None = None
 
 
 class Consumers(Periodic):
@@ -58,6 +64,7 @@ class Consumers(Periodic):
         super().__init__("consumers", conf.house_keeping.cleanup_interval)
         self._store = store
         self._secrets = secrets
+        self._complaints: dict[_Use, str] = {}
 
     def turn(self) -> None:
         """Tell what is new, and take back what is so no more. What fails is tried again at the next turn."""
@@ -66,10 +73,12 @@ class Consumers(Periodic):
         for note in notes:
             try:
                 self._settle(note, note.use in used)
+            except Away as error:
+                LOG.warning("Nobody can be told who uses which secrets: %s.", error)
+                break  # Everybody else would have to wait just as long for the same answer.
             except SecretError as error:
-                LOG.warning("Secret '%s' cannot be told of its user: %s.", note.use.reference, error)
-                if isinstance(error, Away):
-                    break  # Everybody else would have to wait just as long for the same answer.
+                self._refused(note, note.use in used, str(error))
+        self._complaints = {use: said for use, said in self._complaints.items() if use in {each.use for each in notes}}
 
     def _look(self) -> tuple[set[_Use], list[_Note]]:
         """Who uses what, and what was told of it."""
@@ -93,25 +102,74 @@ class Consumers(Periodic):
         elif not used and (note.told_at or not _since(note.created_at, UNDER_WAY)):
             self._take_back(note)
 
+    def _refused(self, note: _Note, used: bool, why: str) -> None:
+        """Say so, but not at every turn; what has been refused for long enough is nobody's work any more."""
+        begun = now() if note.told_at else note.untold_at or note.created_at
+        if not used and not _since(begun, GIVE_UP):
+            LOG.warning(
+                "Secret '%s' goes on counting load balancer %s among its consumers, as this cannot be taken back: %s. "
+                "It is not tried any more; the owner can do it (openstack secret consumer delete).",
+                note.use.reference,
+                note.use.load_balancer_id,
+                why,
+            )
+            _erase(self._store, note)
+        elif self._complaints.get(note.use) != why:
+            self._complaints[note.use] = why
+            LOG.warning("Secret '%s' cannot be told of its user: %s.", note.use.reference, why)
+
     def _tell(self, note: _Note) -> None:
         self._secrets.register(note.use.reference, note.use.load_balancer_id)
         reach("consumer registered")
-        if not self._mark(note, told=True):
+        if not self._told(note):
             # Another housekeeper has taken it back meanwhile, before it was told.
             self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
 
     def _take_back(self, note: _Note) -> None:
         # First of all nobody may believe any more that it was told: it may be used again before we have done.
-        self._mark(note, told=False)
+        self._untold(note)
         self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
         reach("consumer unregistered")
-        gone = delete(SecretConsumer).where(SecretConsumer.id == note.id)
-        self._store.write(functools.partial(rows_changed, statement=gone))
+        _erase(self._store, note)
 
-    def _mark(self, note: _Note, told: bool) -> int:
+    def _told(self, note: _Note) -> int:
         """How many rows there are to mark: one, or none."""
-        marked = update(SecretConsumer).where(SecretConsumer.id == note.id).values(registered=told)
+        marked = update(SecretConsumer).where(SecretConsumer.id == note.id).values(registered=True)
         return self._store.write(functools.partial(rows_changed, statement=marked))
+
+    def _untold(self, note: _Note) -> None:
+        """Only the first time, as the row says since when it is being taken back."""
+        mine = (SecretConsumer.id == note.id) & SecretConsumer.registered
+        marked = update(SecretConsumer).where(mine).values(registered=False)
+        self._store.write(functools.partial(rows_changed, statement=marked))
+
+
+def take_all_back(store: Store, secrets: Secrets, seconds: float) -> tuple[int, str]:
+    """Take back all that was ever told, for a deployment that ends; for no longer than about so many seconds.
+
+    Returns how much could not be taken back, and why, in a sentence without its full stop.
+    """
+    with store.read() as session:
+        notes = [_of(row) for row in session.scalars(select(SecretConsumer))]
+    if not secrets.has_consumers:
+        return len(notes), "the configuration names no key manager that could be told (--config-file)"
+    deadline, left, why = time.monotonic() + seconds, 0, ""
+    for done, note in enumerate(notes):
+        if time.monotonic() > deadline:
+            return left + len(notes) - done, f"it takes longer than {seconds:.0f} s"
+        try:
+            secrets.unregister(note.use.reference, note.use.load_balancer_id)
+            _erase(store, note)
+        except Away as error:
+            return left + len(notes) - done, str(error)
+        except SecretError as error:
+            left, why = left + 1, f"{note.use.reference}: {error}"
+    return left, why
+
+
+def _erase(store: Store, note: _Note) -> None:
+    gone = delete(SecretConsumer).where(SecretConsumer.id == note.id)
+    store.write(functools.partial(rows_changed, statement=gone))
 
 
 def _since(moment: datetime.datetime | None, span: datetime.timedelta) -> bool:
@@ -121,7 +179,8 @@ def _since(moment: datetime.datetime | None, span: datetime.timedelta) -> bool:
 
 def _of(row: SecretConsumer) -> _Note:
     use = _Use(row.load_balancer_id, row.reference)
-    return _Note(row.id, use, row.created_at, row.updated_at if row.registered else None)
+    told, untold = (row.updated_at, None) if row.registered else (None, row.updated_at)
+    return _Note(row.id, use, row.created_at, told, untold)
 
 
 def _row(note: _Note) -> dict[str, object]:
