@@ -110,7 +110,7 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
                 "amphora": "Lictor's own: HAProxy in amphorae.",
                 "octavia": "Another name of the amphora provider.",
             },
-            help="Providers that users may name, with descriptions; amphorav2 and noop_driver may be added.",
+            help="Providers that users may name, with descriptions; amphorav2, lictor and noop_driver may be added.",
         ),
         cfg.StrOpt("default_provider_driver", default="amphora", help="Provider of load balancers that name none."),
         cfg.StrOpt("pagination_max_limit", default="1000", help="Longest page of a list, or 'infinite'."),
@@ -179,8 +179,13 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
         cfg.StrOpt("amp_ssh_key_name", default="", help="Nova's key pair that may log in, if the image lets anybody."),
         cfg.ListOpt("amp_boot_network_list", default=[], help="Networks of amphorae; they are managed over the first."),
         cfg.ListOpt("amp_secgroup_list", default=[], help="Security groups of amphorae on these networks."),
-        cfg.IntOpt("amp_active_retries", default=30, min=1, help="Looks at a booting server before it counts as slow."),
-        cfg.IntOpt("amp_active_wait_sec", default=10, min=1, help="Seconds for each of these looks."),
+        cfg.IntOpt(
+            "amp_active_wait_sec",
+            default=10,
+            min=1,
+            help="Longest pause between looks at a booting amphora, in seconds; of a boot that takes longer users are "
+            "told.",
+        ),
         cfg.StrOpt(
             "loadbalancer_topology",
             default="SINGLE",
@@ -228,7 +233,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
     ],
     "haproxy_amphora": [
         cfg.PortOpt("bind_port", default=9443, help="TCP port of the agents."),
-        cfg.FloatOpt("connection_timeout", default=20.0, help="Seconds to wait for a booting agent's first answer."),
+        cfg.FloatOpt(
+            "connection_timeout",
+            default=300.0,
+            min=0.1,
+            help="Seconds in which an amphora must answer after its start; then it is replaced by another one.",
+        ),
         cfg.FloatOpt("rest_request_conn_timeout", default=5.0, help="Seconds for a connection to an agent."),
         cfg.FloatOpt("rest_request_read_timeout", default=30.0, help="Seconds for an agent's answer."),
         cfg.IntOpt(

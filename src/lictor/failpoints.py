@@ -3,7 +3,8 @@
 ``LICTOR_FAILPOINT=name`` in the environment makes the process kill itself with SIGKILL when it reaches that place;
 ``hold:name`` makes it stand still there, once, until SIGCONT, so that a test can have something happen just then.
 The crash tests walk ``control.converge.fail_points()`` and ``api.vips.BETWEEN``, those of Barbican
-``control.upkeep.consumers.BETWEEN``, so a step that is added is tested without anybody remembering to.
+``control.upkeep.consumers.BETWEEN``, those of Nova ``drivers.compute.nova.management.BETWEEN``, so a step that is
+added is tested without anybody remembering to.
 """
 
 import os

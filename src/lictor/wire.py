@@ -323,7 +323,8 @@ class FirstSteps(Frozen, frozen=True, kw_only=True):
 
     ``management`` is the NIC on which it listens, at the first of its addresses. Without it, the config drive's
     ``network_data.json`` says which that is; DHCP there costs a second of the boot. Of the NICs described there the
-    first ``boot_nics`` are for management; what comes after them is for load balancers, and left alone.
+    first ``boot_nics`` are on networks of the operator's (``management`` is one of them), and set up as it is written
+    there; what comes after them is for load balancers, and left alone.
     """
 
     version: int = VERSION

@@ -84,7 +84,7 @@ class Simulator:
 
     def serve(self) -> None:
         """Answer deliveries for ever."""
-        listener = socket.create_server(("::", AGENT_PORT), family=socket.AF_INET6, backlog=1024)
+        listener = socket.create_server(("::", AGENT_PORT), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
         while True:
             connection, _ = listener.accept()
             if self._of_address.get(ipaddress.ip_address(connection.getsockname()[0])) in self.dead:

@@ -106,6 +106,18 @@ def test_purge_works_without_a_state_directory(deployment):
     assert world() == before
 
 
+def test_purge_with_another_drivers_configuration_forgets_no_amphora(deployment):
+    """Without the file that names `nova`, the amphorae there would never be found again."""
+    deployment.start()
+    deployment.stop()
+    other = deployment.config.with_name("other.conf")
+    other.write_text("[controller_worker]\ncompute_driver = noop\n")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        deployment.down("--purge", "--config-file", str(other))
+    assert "was used with [controller_worker] compute_driver = netns, and now it is noop" in refused.value.stderr
+    assert (deployment.state_dir / "lictor.db").exists()
+
+
 def test_status_tells_whether_it_runs(deployment):
     deployment.start()
     assert status(deployment) == (

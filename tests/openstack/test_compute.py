@@ -1,13 +1,18 @@
 """The driver ``nova``: servers, what they are made from, their NICs; asserted by what Nova says afterwards."""
 
+import base64
+import dataclasses
 import time
 import uuid
 
+import msgspec
 import pytest
 
+from lictor import config, wire
 from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady
 from lictor.drivers.compute.nova import NovaCompute
 from lictor.drivers.network import base
+from tests.lab.deployment import eventually
 
 
 @pytest.fixture
@@ -34,10 +39,108 @@ def test_a_server_is_made_as_ordered_and_found_again_by_the_amphoras_id(nova, bo
     server = service.compute.get_server(made.compute_id)
     assert server.name == f"amphora-{order.amphora_id}"
     assert [each["addr"] for each in server.addresses[management.name]] == [made.lb_network_ip]
+    (nic,) = service.compute.server_interfaces(server)
+    (port,) = service.network.ports(name=f"octavia-lb-mgmt-{order.amphora_id}")
+    assert nic.port_id == port.id
     assert server.metadata["load_balancer_id"] == order.load_balancer_id
     assert server.has_config_drive
     assert nova.find(order.amphora_id) == made
     assert made in nova.instances()
+
+
+@pytest.fixture
+def wide(service):
+    """A management network with two subnets of which one has a gateway and host routes, and an MTU of its own."""
+    network = service.network.create_network(name="wide", mtu=1400)
+    routes = [{"destination": "10.252.0.0/16", "nexthop": "10.251.0.9"}]
+    four = {"cidr": "10.251.0.0/24", "ip_version": 4, "gateway_ip": "10.251.0.1", "host_routes": routes}
+    six = {"cidr": "fd00:251::/64", "ip_version": 6, "gateway_ip": None}
+    for each in (four, six):
+        service.network.create_subnet(network_id=network.id, is_dhcp_enabled=False, **each)
+    yield network
+    for each in service.network.ports(network_id=network.id):
+        service.network.delete_port(each)
+    service.network.delete_network(network)
+
+
+def told(admin, made):
+    """The first steps of a server."""
+    text = admin.compute.get_server(made.compute_id).user_data
+    return msgspec.json.decode(base64.b64decode(text), type=wire.FirstSteps)
+
+
+def test_the_management_port_is_ours_and_the_guest_need_not_ask_for_its_address(nova, boot, admin, wide):
+    order = boot(management_networks=(wide.id,))
+    made = nova.create(order)
+    (port,) = admin.network.ports(name=f"octavia-lb-mgmt-{order.amphora_id}")
+    addresses = {each["ip_address"] for each in port.fixed_ips}
+    assert (len(addresses), made.lb_network_ip in addresses) == (2, True)
+    steps = told(admin, made)
+    assert (steps.boot_nics, steps.management.mac, steps.management.mtu) == (1, port.mac_address, 1400)
+    first, second = (each.partition("/") for each in steps.management.addresses)
+    assert first[0] == made.lb_network_ip, "the agent listens at the first one"
+    assert {first[0], second[0]} == addresses
+    assert {first[2], second[2]} == {"24", "64"}
+    assert {(each.destination, each.gateway) for each in steps.management.routes} == {
+        ("0.0.0.0/0", "10.251.0.1"), ("10.252.0.0/16", "10.251.0.9"),
+    }  # fmt: skip
+
+
+def test_the_management_port_has_the_marks_of_all_ports_and_goes_with_its_amphora(nova, neutron, boot, service, conf):
+    order = boot()
+    nova.create(order)
+    (port,) = service.network.ports(name=f"octavia-lb-mgmt-{order.amphora_id}")
+    assert port.project_id == service.current_project_id
+    assert (port.description, port.tags) == (config.deployment_mark(conf), [config.deployment_tag(conf)])
+    (listed,) = neutron.ports()
+    assert (listed.id, listed.device_id, base.is_ours(listed)) == (port.id, order.amphora_id, True)
+    for _ in range(2):
+        nova.delete(order.amphora_id)
+        assert list(service.network.ports(name=port.name)) == []
+
+
+def test_what_the_cloud_does_not_make_a_server_of_leaves_no_port_once_it_is_deleted(nova, boot, service):
+    order = boot(compute_flavor="none-such")
+    with pytest.raises(ComputeError, match="none-such"):
+        nova.create(order)
+    nova.delete(order.amphora_id)
+    assert list(service.network.ports(name=f"octavia-lb-mgmt-{order.amphora_id}")) == []
+
+
+def test_the_groups_of_the_configuration_and_no_others_say_who_may_manage(configured, neutron, boot, service, nova):
+    groups = [service.network.create_security_group(name=f"manage-{number}") for number in range(2)]
+    try:
+        listed = f"[controller_worker]\namp_secgroup_list = {groups[0].name}, {groups[1].id}\n"
+        order = boot()
+        NovaCompute(configured(listed), neutron).create(order)
+        (port,) = service.network.ports(name=f"octavia-lb-mgmt-{order.amphora_id}")
+        assert sorted(port.security_group_ids) == sorted(each.id for each in groups)
+        wrong = NovaCompute(configured("[controller_worker]\namp_secgroup_list = none-such\n"), neutron)
+        with pytest.raises(ComputeError, match="no security group of the name or id 'none-such'"):
+            wrong.create(boot())
+    finally:
+        nova.delete(order.amphora_id)
+        for each in groups:
+            service.network.delete_security_group(each)
+
+
+def test_further_networks_get_nics_after_the_one_for_management_and_before_load_balancers(
+    configured, neutron, boot, service, admin, management, wide, tenant, alice
+):
+    nova = NovaCompute(
+        configured(f"[controller_worker]\namp_boot_network_list = {management.id}, {wide.id}\n"), neutron
+    )
+    order = boot()
+    (vrrp,) = neutron.create_ports([base.amphora_port(order.amphora_id, tenant.id, alice.current_project_id)])
+    order = dataclasses.replace(order, ports=(vrrp,))
+    made = nova.create(order)
+    assert told(admin, made).boot_nics == 2
+    networks = {each.net_id: each.port_id for each in service.compute.server_interfaces(made.compute_id)}
+    assert set(networks) == {management.id, wide.id, tenant.network_id}
+    assert service.network.get_port(networks[wide.id]).name == "", "Nova's own, as for Octavia"
+    nova.delete(order.amphora_id)
+    assert list(service.network.ports(network_id=wide.id)) == []
+    neutron.delete_port(vrrp.id)
 
 
 def test_what_a_dead_attempt_left_is_replaced(nova, boot, service):
@@ -95,10 +198,9 @@ def test_a_pair_that_can_share_a_host_is_in_one_group(nova, boot, service):
 def test_a_pair_that_must_not_share_the_only_host_fails_with_novas_words(nova, boot):
     nova.create(boot(anti_affinity="anti-affinity"))
     order = boot(anti_affinity="anti-affinity")
-    with pytest.raises(ComputeError, match="No valid host"):
-        nova.create(order)
-    found = nova.find(order.amphora_id)
-    assert found is None or not found.running
+    nova.create(order)
+    found = eventually(lambda: (seen := nova.find(order.amphora_id)) and not seen.running and seen, 60, "it failed")
+    assert "No valid host" in found.fault
 
 
 def test_nics_come_and_go_and_ports_outlive_their_servers(nova, neutron, boot, service, tenant, alice, admin):
@@ -117,7 +219,8 @@ def test_nics_come_and_go_and_ports_outlive_their_servers(nova, neutron, boot, s
         nova.attach(amphora_id, vrrp)
         nova.attach(amphora_id, member)
         assert plugged() == {vrrp.id, member.id}
-    assert {port.id for port in neutron.ports()} == {vrrp.id, member.id}, "Nova's marks do not hide them"
+    users = {port.id for port in neutron.ports() if not port.name.startswith("octavia-lb-mgmt-")}
+    assert users == {vrrp.id, member.id}, "Nova's marks do not hide them"
     for _ in range(2):
         nova.detach(amphora_id, member)
         assert plugged() == {vrrp.id}

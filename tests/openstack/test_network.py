@@ -1,8 +1,10 @@
 """The driver ``neutron``: ports, what users see, who may reach them; asserted by what Neutron says afterwards."""
 
 import dataclasses
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -189,3 +191,30 @@ def test_a_neutron_that_is_away_is_said_to_be(configured):
     away = NeutronNetwork(configured("[neutron]\nendpoint = http://127.0.0.1:9\n"), None)
     with pytest.raises(NetworkError, match="Neutron could not show"):
         away.subnet(str(uuid.uuid4()))
+
+
+def test_users_share_connections_and_versions_and_neither_tokens_nor_cookies(neutron, alice, bob, tenant):
+    """Side by side, as threads of the API do it: nobody ever sees what only another one may."""
+    tokens, sent, lock = {"alice": alice.auth_token, "bob": bob.auth_token}, [], threading.Lock()
+    http = neutron._users._nobodys.session
+
+    def look(who):
+        seen = neutron.as_seen_with(tokens[who])
+        return who, seen.network(tenant.network_id) is not None
+
+    def remember(answer, *_, **__):
+        answer.raw._original_response.msg["Set-Cookie"] = "who=me"  # as a proxy before Neutron might
+        with lock:
+            sent.append((answer.request.path_url, answer.request.headers.get("X-Auth-Token")))
+
+    http.hooks["response"].append(remember)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(look, ["alice", "bob"] * 20))
+    assert set(found) == {("alice", True), ("bob", False)}
+    looks = [each for each in sent if each[0].startswith("/v2.0/networks/")]
+    assert {token for _, token in looks} == set(tokens.values())
+    # Threads that are first together each ask for the versions; nobody does later.
+    sent.clear()
+    look("bob"), look("alice")
+    assert [token for _, token in sent] == [tokens["bob"], tokens["alice"]]
+    assert not http.cookies

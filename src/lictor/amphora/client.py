@@ -34,6 +34,10 @@ class AgentUnreachable(AgentError):
     """No connection, not the amphora it should be, no answer in time, or an answer that makes no sense: try again."""
 
 
+class AgentAbsent(AgentUnreachable):
+    """Nobody accepts a connection where the agent should: it has not begun yet, or is no more."""
+
+
 class AgentExpired(AgentUnreachable):
     """The certificate that the agent shows has expired. So nothing that it says can be trusted any more."""
 
@@ -53,12 +57,23 @@ class AgentFenced(AgentError):
 class AgentClient:
     """Talks to agents as the controller. Thread-safe; holds no connection between calls."""
 
-    def __init__(self, authority: Authority, port: int, connect_timeout: float, read_timeout: float) -> None:
-        """``connect_timeout`` covers TCP and TLS, ``read_timeout`` the request and its whole answer (seconds)."""
+    def __init__(
+        self,
+        authority: Authority,
+        port: int,
+        connect_timeout: float,
+        read_timeout: float,
+        accept_timeout: float | None = None,
+    ) -> None:
+        """``connect_timeout`` covers TCP and TLS, ``read_timeout`` the request and its whole answer (seconds).
+
+        ``accept_timeout`` is for TCP alone, if that is less.
+        """
         self._authority = authority
         self._port = port
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
+        self._accept_timeout = min(connect_timeout, accept_timeout or connect_timeout)
 
     def report(self, address: str, amphora_id: str) -> Report:
         """What the agent has applied and what runs. Raises ``AgentUnreachable``."""
@@ -68,6 +83,10 @@ class AgentClient:
         """The same, for agents that are thought to be dead: they get no more than so many seconds to connect."""
         wait = min(connect_timeout, self._connect_timeout)
         return AgentClient(self._authority, self._port, wait, self._read_timeout)
+
+    def knocking(self, accept_timeout: float) -> "AgentClient":
+        """The same, for agents that may not have begun yet: whether one has shows within so many seconds."""
+        return AgentClient(self._authority, self._port, self._connect_timeout, self._read_timeout, accept_timeout)
 
     def deliver(self, address: str, state: DesiredState) -> Report:
         """Have the agent converge to ``state`` and report. Raises the subclasses of ``AgentError``."""
@@ -88,7 +107,7 @@ class AgentClient:
     def _call(self, address: str, amphora_id: str, method: str, path: str, body: bytes, kind: type[Answer]) -> Answer:
         who = f"The agent of amphora {amphora_id} at {address} port {self._port}"
         try:
-            with self._connect(address, amphora_id) as connection:
+            with self._connect(who, address, amphora_id) as connection:
                 stream = _Stream(connection, self._read_timeout)
                 stream.send(_request(method, path, amphora_id, body))
                 status, answer = _answer(stream)
@@ -103,10 +122,15 @@ class AgentClient:
             raise AgentUnreachable(f"{who} cannot be talked with: {error or type(error).__name__}.") from error
         return _judge(who, amphora_id, status, answer, kind)
 
-    def _connect(self, address: str, amphora_id: str) -> ssl.SSLSocket:
+    def _connect(self, who: str, address: str, amphora_id: str) -> ssl.SSLSocket:
         deadline = time.monotonic() + self._connect_timeout
         ipaddress.ip_address(address)  # a name would be looked up, by whoever serves this host's DNS
-        connection = socket.create_connection((address, self._port), self._connect_timeout)
+        try:
+            connection = socket.create_connection((address, self._port), self._accept_timeout)
+        except TimeoutError as error:
+            raise AgentAbsent(f"{who} did not answer in time.") from error
+        except OSError as error:
+            raise AgentAbsent(f"{who} cannot be talked with: {error}.") from error
         try:
             connection.settimeout(_left(deadline))
             # We connect to an address, but whoever answers must prove to be this amphora.

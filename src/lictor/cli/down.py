@@ -2,23 +2,30 @@
 
 import argparse
 import os
+import pathlib
 import select
 import signal
-from typing import Any
 
 from oslo_config import cfg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from lictor import config
-from lictor.cli import database, host
+from lictor.cli import application, database, host
 from lictor.cli.drivers import driver
 from lictor.cli.lockfile import Locked, LockFile
 from lictor.cli.refusal import Refusal
 from lictor.cli.statedir import StateDir, taken
 from lictor.cli.stopping import PATIENCE
-from lictor.drivers.compute.base import ComputeError
+from lictor.control.upkeep import consumers
+from lictor.drivers.compute.base import Compute, ComputeError
+from lictor.drivers.network.base import NetworkError
 
 MOST = 200
 """Processes that are stopped at most: more come from something that starts them anew."""
+
+TELLING = 60.0
+"""Seconds for which secrets may be told, before a purge, that they are not used any more."""
 
 
 def run(args: argparse.Namespace, conf: cfg.ConfigOpts) -> int:
@@ -74,11 +81,13 @@ def _end(handle: int, pid: int) -> None:
 
 def purge(conf: cfg.ConfigOpts, state: StateDir) -> None:
     """Remove amphorae, links, namespaces, processes and files. Needs neither database nor directory to be whole."""
+    state.check_driver(conf.controller_worker.compute_driver)
     locked = _lock(state)
     try:
-        compute(conf).purge()
+        _take_back(conf)
+        _remove_amphorae(conf)
         strangers = state.empty()
-    except (ComputeError, OSError) as error:
+    except (ComputeError, NetworkError, OSError) as error:
         raise Refusal(f"not everything could be removed: {error}") from None
     finally:
         if locked:
@@ -88,11 +97,32 @@ def purge(conf: cfg.ConfigOpts, state: StateDir) -> None:
     print("nothing of it is left")
 
 
-def compute(conf: cfg.ConfigOpts) -> Any:
-    """The compute driver, which finds what it made by this deployment's tag."""
+def _take_back(conf: cfg.ConfigOpts) -> None:
+    """Whoever keeps secrets is told that nobody here uses them any more; if that cannot be, we go on without.
+
+    A database of its own outlives the purge of a host, and other hosts may go on with it: then nothing is told.
+    """
+    url = config.database_url(conf)
+    if conf.database.connection or not pathlib.Path(make_url(url).database or "").exists():
+        return
+    try:
+        left, why = consumers.take_all_back(database.store(conf), application.secrets(conf), TELLING)
+        if left:
+            print(f"{left} consumers of secrets could not be removed: {why}")
+    except (Refusal, SQLAlchemyError) as error:
+        print(f"consumers of secrets could not be removed: {' '.join(str(error).split())[:200]}")
+
+
+def _remove_amphorae(conf: cfg.ConfigOpts) -> None:
+    """With their ports: the drivers find by this deployment's tag what they made."""
     options = conf.controller_worker
-    networking = driver("lictor.network.drivers", options.network_driver, conf, database.store(conf))
-    return driver("lictor.compute.drivers", options.compute_driver, conf, networking)
+    networking = application.networking(conf, database.store(conf))
+    compute: Compute = driver("lictor.compute.drivers", options.compute_driver, conf, networking)
+    if conf.database.connection and not compute.needs_root:
+        print("amphorae stay: they are not on this host, and others may go on with the database")
+        return
+    compute.purge()
+    networking.purge()
 
 
 def _lock(state: StateDir) -> bool:

@@ -16,7 +16,10 @@ VERSION = 1
 ROOM = 32 * 2**20
 """Bytes that must be free on its disk: a database whose disk is full loses nothing, but takes nothing either."""
 
-CONTENTS = ("openrc", "htpasswd", "secret", "pki", "amphorae", "lictor.db-wal", "lictor.db-shm", "lictor.db", "version")
+CONTENTS = (
+    "openrc", "htpasswd", "secret", "pki", "amphorae", "lictor.db-wal", "lictor.db-shm", "lictor.db", "compute_driver",
+    "version",
+)  # fmt: skip
 """Everything that Lictor makes in it, besides the lock."""
 
 
@@ -68,6 +71,25 @@ class StateDir:
             self._remove_contents()
         for path in self._made:
             path.rmdir()
+
+    def note_driver(self, compute: str) -> None:
+        """Keep the name of the compute driver whose amphorae the database here is about."""
+        if self._driver() != compute:
+            write_private(self.path / "compute_driver", f"{compute}\n")
+
+    def check_driver(self, compute: str) -> None:
+        """Raises ``Refusal`` if another driver's amphorae would be forgotten with this directory."""
+        if (known := self._driver()) not in ("", compute):
+            raise Refusal(
+                f"{self.path} was used with [controller_worker] compute_driver = {known}, and now it is {compute}: its "
+                "amphorae would stay behind. Name the configuration that it was used with (--config-file)"
+            )
+
+    def _driver(self) -> str:
+        try:
+            return (self.path / "compute_driver").read_text(errors="replace").strip()
+        except OSError:
+            return ""
 
     def empty(self) -> list[str]:
         """Remove what Lictor made in it, then the directory itself. Returns the names of what else lay there."""

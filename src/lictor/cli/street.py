@@ -105,6 +105,7 @@ class Street:
         """The loop. Prepares this host for amphorae."""
         with self._state.lock.making():
             self.compute.prepare()
+            self._state.note_driver(self._conf.controller_worker.compute_driver)
         outside = (self.compute, self.networking, self.authority, self.secret, self.vault, self.notices)
         made = Workers(self._conf, self.store, *outside)
         self._near.append(made.wake)

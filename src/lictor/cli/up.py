@@ -71,10 +71,11 @@ def refusing() -> Iterator[None]:
 
 def announcement(conf: cfg.ConfigOpts, openrc: pathlib.Path) -> str:
     """What to type next."""
+    subnet = conf.local_network.subnet_name if conf.controller_worker.network_driver == "local" else "SUBNET"
     return f"""Lictor is up at {credentials.endpoint(conf)}. In another shell, as root:
 
     source {openrc}
-    openstack loadbalancer create --name test_1 --vip-subnet-id {conf.local_network.subnet_name} --wait
+    openstack loadbalancer create --name test_1 --vip-subnet-id {subnet} --wait
 
 Ctrl-C stops it, and load balancers go on serving; `lictor down --purge` removes everything.
 """

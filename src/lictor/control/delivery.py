@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from lictor.amphora.client import AgentUnreachable
 from lictor.control import handover, pairing, transfer
+from lictor.control.boot import StillBooting
 from lictor.control.provision import serving
 from lictor.control.task import Task
 from lictor.failpoints import reach
@@ -44,8 +45,15 @@ def deliver(task: Task) -> None:
             if task.turnover.replacing:
                 break  # but no successor, which comes last: this one does not know it, and has the VIP.
     if unreachable:
-        raise unreachable[0]
+        raise _worst(unreachable)
     pairing.await_carrier(task, reports)
+
+
+def _worst(unreachable: list[AgentUnreachable]) -> AgentUnreachable:
+    """What failed; if nothing did, those that still boot."""
+    booting = [error for error in unreachable if isinstance(error, StillBooting)]
+    failed = next((error for error in unreachable if error not in booting), None)
+    return failed or StillBooting.together(booting)
 
 
 def _deliver(task: Task, amphora: Amphora, state: DesiredState) -> Report:

@@ -2,29 +2,38 @@
 
 from lictor.amphora import tree
 from lictor.amphora.pair import PEERS_PORT
-from lictor.control import plugging
+from lictor.control import plugging, vips
 from lictor.control.pairing import is_pair
 from lictor.control.provision import serving
 from lictor.control.task import Task
-from lictor.drivers.network.base import Carrier, Opening, Protection
+from lictor.drivers.network.base import Carrier, Opening, PortGone, Protection
 from lictor.model import Amphora, Listener
 from lictor.model.rules import LAYER4
 
 
 def protect(task: Task) -> None:
-    """See that the amphorae's ports carry the VIPs, and are open to the listeners' clients alone."""
+    """See that the amphorae's ports carry the VIPs, and are open to the listeners' clients alone.
+
+    A VIP's port that somebody has deleted is made anew, at its address.
+    """
+    try:
+        task.tools.networking.protect(_wanted(task))
+    except PortGone as gone:
+        vips.make_anew(task, gone)
+        task.tools.networking.protect(_wanted(task))
+
+
+def _wanted(task: Task) -> Protection:
     balancer = task.load_balancer
-    task.tools.networking.protect(
-        Protection(
-            load_balancer_id=balancer.id,
-            vips=tuple(str(vip) for vip in tree.vips(balancer)),
-            vip_port_ids=tuple(_own_vip_ports(task)),
-            carriers=tuple(_carrier(task, amphora) for amphora in serving(task)),
-            openings=tuple(_opening(listener) for listener in tree.listeners(balancer)),
-            security_group_ids=tuple(balancer.vip_sg_ids),
-            qos_policy_id=balancer.vip_qos_policy_id or "",
-            peers_port=PEERS_PORT if is_pair(task) else 0,
-        )
+    return Protection(
+        load_balancer_id=balancer.id,
+        vips=tuple(str(vip) for vip in tree.vips(balancer)),
+        vip_port_ids=tuple(each.port_id for each in vips.own(task)),
+        carriers=tuple(_carrier(task, amphora) for amphora in serving(task)),
+        openings=tuple(_opening(listener) for listener in tree.listeners(balancer)),
+        security_group_ids=tuple(balancer.vip_sg_ids),
+        qos_policy_id=balancer.vip_qos_policy_id or "",
+        peers_port=PEERS_PORT if is_pair(task) else 0,
     )
 
 
@@ -32,13 +41,6 @@ def unprotect(task: Task) -> None:
     """Remove what was made for a load balancer as a whole, besides its ports and instances."""
     task.tools.networking.unprotect(task.load_balancer.id)
     task.tools.compute.forget(task.load_balancer.id)
-
-
-def _own_vip_ports(task: Task) -> list[str]:
-    balancer = task.load_balancer
-    ports = [(balancer.vip_port_id, balancer.vip_port_owned)]
-    ports += [(vip.port_id, vip.port_owned) for vip in balancer.additional_vips]
-    return [port_id for port_id, owned in ports if port_id and owned]
 
 
 def _carrier(task: Task, amphora: Amphora) -> Carrier:

@@ -15,13 +15,14 @@ from lictor.amphora.pki import Certificate
 from lictor.control import events, plugging, replacement
 from lictor.control.lease import hold
 from lictor.control.task import Task
-from lictor.drivers.compute.base import Boot, Instance
+from lictor.drivers.compute.base import Boot, ComputeError, Instance
 from lictor.drivers.network import base
 from lictor.drivers.network.base import AddressUnavailable, NetworkError, Port
 from lictor.failpoints import reach
 from lictor.model import Amphora, AmphoraHealth, LoadBalancer, now
 from lictor.model import replacement as condemnation
 from lictor.model.amphora import new_amphora
+from lictor.model.clock import clock_ms
 from lictor.model.offers import amphora_columns, availability_zone_data, flavor_data
 from lictor.model.statuses import ROLES, AmphoraStatus
 
@@ -105,7 +106,9 @@ def instances(task: Task) -> None:
     missing = []
     for amphora in serving(task):
         instance = task.tools.compute.find(amphora.id)
+        task.said[amphora.id] = f"{instance.said} " if instance and instance.said else ""
         if instance is None or not instance.running:
+            _check_boot(task, amphora, instance)
             if amphora.status == AmphoraStatus.BOOTING or replacement.may_start_anew(task, amphora):
                 missing.append(amphora)
         elif amphora.compute_id != instance.compute_id or amphora.lb_network_ip != instance.lb_network_ip:
@@ -117,6 +120,13 @@ def instances(task: Task) -> None:
             collections.deque(pool.map(functools.partial(_boot, task), missing), maxlen=0)
 
 
+def _check_boot(task: Task, amphora: Amphora, instance: Instance | None) -> None:
+    """What failed to boot is no more than a reason: it goes, and the next pass makes another."""
+    if instance and instance.fault and amphora.status == AmphoraStatus.BOOTING:
+        task.tools.compute.delete(amphora.id)
+        raise ComputeError(f"Amphora {amphora.id} could not be started. {instance.fault}")
+
+
 def _boot(task: Task, amphora: Amphora) -> None:
     if amphora.cert_expiration:
         # From here on it is not known which certificate an agent shows, until that is written down again.
@@ -126,6 +136,7 @@ def _boot(task: Task, amphora: Amphora) -> None:
     instance = task.tools.compute.create(_boot_order(task, amphora, identity))
     reach("instance made")
     _record_instance(task, amphora, instance, identity)
+    task.said[amphora.id] = f"{instance.said} " if instance.said else ""
     events.record(task, "amphora_booted", f"Amphora {amphora.id} was started.", amphora.id)
 
 
@@ -161,6 +172,7 @@ def _record_instance(task: Task, amphora: Amphora, instance: Instance, identity:
         compute_id=instance.compute_id,
         lb_network_ip=instance.lb_network_ip,
         status=AmphoraStatus.BOOTING,
+        booted_ms=clock_ms(),
         **(shown(identity) if identity else {}),
     )
 

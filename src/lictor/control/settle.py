@@ -14,6 +14,7 @@ from lictor.amphora.client import AgentRefused, AgentUnreachable
 from lictor.amphora.emitter import Unsafe
 from lictor.amphora.tree import Unsupported
 from lictor.control import certificates, notifications
+from lictor.control.boot import NeverAnswered, StillBooting, had_its_time
 from lictor.control.lease import LeaseLostError
 from lictor.control.notifications.notices import Notice
 from lictor.control.removal import remove
@@ -53,9 +54,10 @@ def success(task: Task) -> None:
         _give_back(session, task, _covered(task))
         for table in CHILDREN:
             _settle_rows(session, task, table)
-        if task.load_balancer.fault:
+        creating = task.load_balancer.provisioning_status == Provisioning.PENDING_CREATE
+        if task.load_balancer.fault and (task.load_balancer.attempts or not creating):
             history.record(session, task.load_balancer, "recovered", "All changes are applied again.")
-        elif task.load_balancer.provisioning_status == Provisioning.PENDING_CREATE:
+        elif creating:
             history.record(session, task.load_balancer, "created", "All that was asked for is set up.")
         _go_on(session, task)
 
@@ -76,6 +78,22 @@ def _go_on(session: Session, task: Task) -> None:
     left = select(Amphora.id).where(Amphora.load_balancer_id == lb_id, Amphora.condemned)
     if session.scalars(left.limit(1)).first() and replacement.ask(session, lb_id) and task.turnover.waits:
         _wait(session, task, task.turnover.waits[0].seconds)
+
+
+def booting(task: Task, error: StillBooting) -> None:
+    """An amphora boots: nothing failed, and nothing is settled. Users are told of a boot that takes long.
+
+    One that is being replaced keeps its share of the budget. What was asked for meanwhile is looked at at once.
+    """
+    same = LoadBalancer.generation == task.claim.generation
+    retry = case((same, clock_ms() + int(error.pause * 1000 * random.uniform(1.0, 1.25))), else_=0)
+
+    def transaction(session: Session) -> None:
+        _give_back(session, task, {"retry_at_ms": retry, **({"fault": str(error)} if error.slow else {})})
+        if error.slow and not task.load_balancer.fault:
+            history.record(session, task.load_balancer, "slow_boot", str(error))
+
+    task.tools.store.write(transaction)
 
 
 def waiting(task: Task, seconds: float) -> None:
@@ -161,14 +179,16 @@ def deleted(task: Task) -> None:
 def failure(task: Task, error: Exception, reason: str, epoch: int = 0) -> float:
     """Write down why a pass failed and when the next one is due; returns the pause in seconds.
 
-    A refusal (by an agent's checker, by a renderer) will not go away by itself: it is reported as ERROR at once,
-    anything else after ``error_after`` attempts. Either way the loop goes on trying. ``epoch`` is the one that the next
-    claim is to be above, if that is higher than ours (see ``fence``).
+    A refusal (by an agent's checker, by a renderer) will not go away by itself, and an agent that has not answered for
+    as long as it may will not answer any more: both are reported as ERROR at once, anything else after ``error_after``
+    attempts. Either way the loop goes on trying. ``epoch`` is the one that the next claim is to be above, if that is
+    higher than ours (see ``fence``).
     """
     options = task.tools.conf.controller_worker
     attempts = task.load_balancer.attempts + 1
     pause = back_off(attempts, options.retry_interval, options.retry_max)
-    hopeless = isinstance(error, AgentRefused | Unsupported | Unsafe) or attempts >= options.error_after
+    for_long = attempts >= options.error_after or isinstance(error, NeverAnswered)
+    hopeless = isinstance(error, AgentRefused | Unsupported | Unsafe) or for_long
 
     def transaction(session: Session) -> None:
         values = _failed(task, attempts, pause, reason, hopeless)
@@ -177,7 +197,7 @@ def failure(task: Task, error: Exception, reason: str, epoch: int = 0) -> float:
             _report_rows(session, task)
         replacement.give_back(session, task.load_balancer.id)
         if isinstance(error, AgentUnreachable):
-            _condemn_silent(session, task, reason, attempts >= options.error_after)
+            _condemn_silent(session, task, reason, for_long)
         certificates.condemn_expired(session, task.load_balancer.id, error)
         history.record(
             session,
@@ -227,7 +247,7 @@ def _condemn_silent(session: Session, task: Task, reason: str, for_long: bool) -
     not likely to fare better.
     """
     lb_id, unheard = task.load_balancer.id, task.turnover.unheard
-    mine = Amphora.load_balancer_id == lb_id
+    mine = (Amphora.load_balancer_id == lb_id) & had_its_time(task.tools.conf)
     if for_long:
         served = select(AmphoraHealth.amphora_id)
         replacement.mark(session, mine & Amphora.id.not_in(served), replacement.SILENCE, reason)

@@ -12,7 +12,7 @@ from lictor.control.lease import Claim
 from lictor.control.notifications.notices import Notices
 from lictor.control.vault import Vault
 from lictor.drivers.compute.base import Compute
-from lictor.drivers.network.base import Networking
+from lictor.drivers.network.base import Plumbing
 from lictor.model import L7Policy, Listener, LoadBalancer, Pool
 from lictor.model.replacement import Verdict
 from lictor.model.statuses import Provisioning
@@ -26,7 +26,7 @@ class Tools:
     conf: cfg.ConfigOpts
     store: Store
     compute: Compute
-    networking: Networking
+    networking: Plumbing
     authority: Authority
     agents: AgentClient
     secret: bytes
@@ -52,7 +52,8 @@ class Turnover:
 class Task:
     """One claimed load balancer. ``load_balancer`` is the tree as it was read: detached, never written to.
 
-    ``faults`` are sentences about what went wrong without keeping the pass from going on: it fails in the end.
+    ``faults`` are sentences about what went wrong without keeping the pass from going on: it fails in the end. ``said``
+    is what the compute service says of instances, by the amphora's id.
     """
 
     tools: Tools
@@ -60,6 +61,7 @@ class Task:
     load_balancer: LoadBalancer
     faults: list[str] = dataclasses.field(default_factory=list)
     turnover: Turnover = dataclasses.field(default_factory=Turnover)
+    said: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def deleting(self) -> bool:

@@ -6,10 +6,10 @@ from sqlalchemy import select
 
 from lictor import config
 from lictor.amphora import certificates
-from lictor.amphora.client import AgentRefused, AgentUnreachable
+from lictor.amphora.client import AgentAbsent, AgentRefused, AgentUnreachable
 from lictor.amphora.keys import heartbeat_key
 from lictor.amphora.state import Settings, desired_state
-from lictor.control import logs, pairing, plugging
+from lictor.control import boot, logs, pairing, plugging
 from lictor.control.provision import amphora_port
 from lictor.control.task import Task
 from lictor.drivers.secrets.base import SecretError
@@ -61,17 +61,27 @@ def sent(task: Task, amphora: Amphora, state: DesiredState) -> Report:
 
 
 def _send(task: Task, amphora: Amphora, state: DesiredState) -> Report:
-    """Deliver; an agent that is still starting gets the time it takes, one that ran before must answer at once."""
-    booting = amphora.status == AmphoraStatus.BOOTING
-    patience = task.tools.conf.haproxy_amphora.connection_timeout if booting else 0.0
-    deadline = time.monotonic() + patience
-    hurry = not booting and _is_silent(task, amphora)
+    """Deliver. Raises ``boot.StillBooting`` for an agent that may take longer to answer for the first time."""
+    age = boot.seconds(task, amphora) if amphora.status == AmphoraStatus.BOOTING else None
+    if age is not None:
+        return _awaited(task, amphora, state, age)
+    hurry = _is_silent(task, amphora)
     agents = task.tools.agents.hurried(SILENT_PATIENCE) if hurry else task.tools.agents
+    return agents.deliver(str(amphora.lb_network_ip), state)
+
+
+def _awaited(task: Task, amphora: Amphora, state: DesiredState, age: float) -> Report:
+    """Wait for an agent that starts as quickly as in a namespace; whoever takes longer is not waited for here."""
+    began = time.monotonic()
+    agents = task.tools.agents.knocking(boot.AT_ONCE if age < boot.AT_ONCE else boot.LATER)
     while True:
         try:
             return agents.deliver(str(amphora.lb_network_ip), state)
-        except AgentUnreachable:
-            if time.monotonic() >= deadline:
+        except AgentUnreachable as error:
+            passed = time.monotonic() - began
+            if isinstance(error, AgentAbsent) and age + passed >= boot.AT_ONCE:
+                raise boot.judged(task, amphora, age + passed, error) from error
+            if passed >= boot.AT_ONCE:
                 raise
         task.claim.check()
         time.sleep(BOOT_POLL)

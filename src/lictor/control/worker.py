@@ -4,6 +4,7 @@ A worker holds nothing but its lease between passes, so it may die on any line: 
 starts the pass anew.
 """
 
+import dataclasses
 import itertools
 import logging
 import os
@@ -20,9 +21,11 @@ from lictor.amphora.emitter import Unsafe
 from lictor.amphora.pki import Authority
 from lictor.amphora.tree import Unsupported
 from lictor.control import lease, metrics, pulse, settle
+from lictor.control.boot import Doorbell, StillBooting
 from lictor.control.converge import converge
 from lictor.control.fence import newest_epoch
 from lictor.control.lease import Claim, LeaseLostError
+from lictor.control.memo import Memo
 from lictor.control.notifications.notices import Notices
 from lictor.control.replacement import WaitsForBudget
 from lictor.control.task import Task, Tools, read_tree
@@ -75,11 +78,13 @@ class Workers:
         count = self._options.workers
         self._threads = [threading.Thread(target=self._run, name=f"worker-{n}", daemon=True) for n in range(count)]
         self._threads.append(threading.Thread(target=self._renew, name="leases", daemon=True))
+        self._doorbell = Doorbell(store, options.bind_port, self.wake)
 
     def start(self) -> None:
         """Start all threads."""
         for thread in self._threads:
             thread.start()
+        self._doorbell.start()
 
     def wake(self) -> None:
         """There may be work: do not wait for the next poll. From any thread; a hint that may be lost without harm."""
@@ -91,6 +96,7 @@ class Workers:
     def stop(self, seconds: float = 10.0) -> None:
         """Finish the passes that are under way, for so long; what is not finished is handed back undone."""
         self._stopping.set()
+        self._doorbell.stop()
         with self._work:
             self._work.notify_all()
         deadline = time.monotonic() + seconds
@@ -160,7 +166,10 @@ class Workers:
         # What was read may be newer than what was claimed; it is the read that counts.
         held.generation = load_balancer.generation
         with trail.following(load_balancer.requests, load_balancer.id), metrics.PASS_SECONDS.time():
-            self._take(Task(self._tools, held, load_balancer))
+            self._take(Task(self._for_one_pass(), held, load_balancer))
+
+    def _for_one_pass(self) -> Tools:
+        return dataclasses.replace(self._tools, networking=Memo(self._tools.networking))
 
     def _take(self, task: Task) -> None:
         try:
@@ -168,6 +177,11 @@ class Workers:
             self._succeeded(task)
         except LeaseLostError:
             raise
+        except StillBooting as booting:
+            metrics.PASSES.labels("booting").inc()
+            LOG.info("Load balancer %s: %s Next look in %.1f s.", task.load_balancer.id, booting, booting.pause)
+            settle.booting(task, booting)
+            self._doorbell.expect(task.load_balancer.id, booting)
         except WaitsForBudget as waiting:
             metrics.PASSES.labels("waiting").inc()
             LOG.info("Load balancer %s: %s", task.load_balancer.id, waiting)

@@ -19,8 +19,8 @@ class Amphora(Base, Identified, Timestamped):
     ``cert_expiration`` is null and ``cert_busy`` true while it is not known for certain which certificate the agent
     shows; ``papers`` says who signed it, and whose clients the agent obeys (``amphora.ring``).
 
-    ``replacing_ms`` (the database's clock) is set while it has a share of the budget of replacements; ``roll_id`` names
-    the roll that is to replace it.
+    ``booted_ms`` (the database's clock) is when its instance was made, ``replacing_ms`` is set while it has a share of
+    the budget of replacements; ``roll_id`` names the roll that is to replace it.
     """
 
     __tablename__ = "amphora"
@@ -46,6 +46,7 @@ class Amphora(Base, Identified, Timestamped):
     condemned: Mapped[bool] = mapped_column(Boolean, default=False)
     condemned_by: Mapped[str | None] = mapped_column(String(16))
     condemned_why: Mapped[str | None] = mapped_column(Text)
+    booted_ms: Mapped[int | None] = mapped_column(BigInteger)
     replacing_ms: Mapped[int | None] = mapped_column(BigInteger, index=True)
     roll_id: Mapped[str | None] = mapped_column(Uuid, index=True)
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from oslo_config import cfg
-from sqlalchemy import ColumnElement, Select, case, false, func, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, Select, case, false, func, select, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from lictor.control import asking
 from lictor.control.periodic import Periodic
 from lictor.drivers.network.base import Networking
-from lictor.model import CHILDREN, Amphora, LoadBalancer, changes
+from lictor.model import CHILDREN, AdditionalVip, Amphora, LoadBalancer, changes
 from lictor.model.clock import clock_ms
 from lictor.model.statuses import ROLES, AmphoraStatus, Provisioning
 from lictor.model.store import Store
@@ -77,7 +77,6 @@ class Mender(Periodic):
         return bool(ids)
 
 
-_PORT: tuple[InstrumentedAttribute[Any], ...] = (LoadBalancer.id, Amphora.vrrp_port_id)
 _BARE = {"synchronize_session": False}
 
 
@@ -122,9 +121,16 @@ def _wrong_amphorae() -> Select[Any]:
     return query.having((good != wanted) | (func.count(Amphora.id) != wanted))
 
 
-def _ports() -> Select[Any]:
-    query = select(*_PORT).join(Amphora, Amphora.load_balancer_id == LoadBalancer.id)
-    return query.where(_at_rest(), Amphora.vrrp_port_id.is_not(None))
+def _ports() -> CompoundSelect[Any]:
+    """Load balancers, with the ports that Lictor made for them and that they cannot do without."""
+    vips = select(LoadBalancer.id, LoadBalancer.vip_port_id).where(LoadBalancer.vip_port_owned)
+    further = select(LoadBalancer.id, AdditionalVip.port_id).join(AdditionalVip).where(AdditionalVip.port_owned)
+    amphorae = select(LoadBalancer.id, Amphora.vrrp_port_id).join(Amphora, Amphora.load_balancer_id == LoadBalancer.id)
+    return union_all(
+        vips.where(_at_rest(), LoadBalancer.vip_port_id.is_not(None)),
+        further.where(_at_rest()),
+        amphorae.where(_at_rest(), Amphora.vrrp_port_id.is_not(None)),
+    )
 
 
 def _ask(session: Session, load_balancer_ids: list[str]) -> None:

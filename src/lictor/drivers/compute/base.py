@@ -6,8 +6,12 @@ and "written down" leaks nothing.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
+from oslo_config import cfg
+
+from lictor.drivers.inventory import Inventory
 from lictor.drivers.network.base import Port
 
 
@@ -45,12 +49,18 @@ class Boot:
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """An instance as the compute service sees it. ``running`` is false for one that is broken or half made."""
+    """An instance as the compute service sees it. ``running`` is false for one that is broken or half made.
+
+    ``fault`` is why it is, if the service knows; ``said`` what else there is to say of it. Both are for users: a
+    sentence, or nothing.
+    """
 
     amphora_id: str
     compute_id: str
     lb_network_ip: str
     running: bool
+    fault: str = ""
+    said: str = ""
 
 
 class Compute(Protocol):
@@ -62,6 +72,9 @@ class Compute(Protocol):
     needs_root: bool
     """Whether instances are made on this host, which takes root."""
 
+    inventory: Callable[[cfg.ConfigOpts], Inventory]
+    """Who says what instances can be made of: a class, as the API has none of these drivers (``drivers.inventory``)."""
+
     def prepare(self) -> None:
         """Check that instances can be made here, and see to what all of them share. Idempotent."""
 
@@ -69,10 +82,13 @@ class Compute(Protocol):
         """The instance of this amphora, or None if nothing of it is left."""
 
     def create(self, boot: Boot) -> Instance:
-        """Make the instance and return without waiting for its agent. What a dead attempt left behind is replaced."""
+        """Begin to make the instance, and wait for nothing that takes long. What a dead attempt left is replaced."""
 
     def attach(self, amphora_id: str, port: Port) -> None:
-        """See that the amphora has a NIC for this port (its MAC address, on its network)."""
+        """See that the amphora has a NIC for this port (its MAC address, on its network).
+
+        One that is still being made may be left for the next call.
+        """
 
     def detach(self, amphora_id: str, port: Port) -> None:
         """See that it has none."""
@@ -82,6 +98,9 @@ class Compute(Protocol):
 
     def forget(self, load_balancer_id: str) -> None:
         """Remove what the amphorae of a load balancer shared; they are gone. Idempotent."""
+
+    def purge(self) -> None:
+        """Remove every instance of this deployment and what they share; the database may be gone already."""
 
     def instances(self) -> list[Instance]:
         """All instances of this deployment, also those that no row speaks of."""

@@ -11,6 +11,7 @@ import uuid
 from oslo_config import cfg
 
 from lictor.drivers.compute.base import Boot, Instance
+from lictor.drivers.inventory import Anything
 from lictor.drivers.network.base import Networking, Port
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "lictor:noop")
@@ -22,6 +23,7 @@ class NoopCompute:
 
     has_agents = False
     needs_root = False
+    inventory = Anything
 
     def __init__(self, conf: cfg.ConfigOpts, networking: Networking) -> None:
         """Does nothing."""

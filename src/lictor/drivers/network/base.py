@@ -16,6 +16,14 @@ class NetworkError(Exception):
     """The network service failed; trying again may help. The message is for the user to read."""
 
 
+class PortGone(NetworkError):
+    """A port that Lictor made is not there any more: somebody has deleted it."""
+
+    def __init__(self, port_id: str) -> None:
+        super().__init__(f"Port {port_id} is gone.")
+        self.port_id = port_id
+
+
 class AddressUnavailable(NetworkError):
     """No address is left in the subnet, or the one asked for is taken (the message says which)."""
 
@@ -38,7 +46,7 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class Subnet:
-    """A range of addresses on a network. ``gateway_ip`` may be empty.
+    """A range of addresses on a network. ``gateway_ip`` may be empty; ``host_routes`` are destinations and next hops.
 
     ``network_id`` is empty if the subnet is on whatever network it is named together with (driver ``noop``).
     """
@@ -50,6 +58,7 @@ class Subnet:
     gateway_ip: str
     allocation_pools: tuple[tuple[str, str], ...]
     project_id: str = ""
+    host_routes: tuple[tuple[str, str], ...] = ()
 
     def is_on(self, network_id: str | None) -> bool:
         """Whether this network may be its network; None stands for any."""
@@ -103,8 +112,10 @@ class Port:
 class PortRequest:
     """A port to be made. ``name`` is unique on the subnet; ``ip_address`` empty lets the driver choose.
 
-    ``network_id`` matters only if the subnet does not know its network. A port that only reserves an address is not
-    ``admin_state_up``.
+    ``network_id`` matters only if the subnet does not know its network, or none is named: then the driver chooses one
+    (or one for each kind of addresses), and the name is unique on the network. A port that only reserves an address is
+    not ``admin_state_up``. ``security_groups`` are names or ids of groups of Lictor's own project; none leaves the
+    choice to the driver.
     """
 
     name: str
@@ -115,6 +126,7 @@ class PortRequest:
     project_id: str = ""
     network_id: str = ""
     admin_state_up: bool = True
+    security_groups: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +199,22 @@ def member_port(amphora_id: str, subnet_id: str, project_id: str) -> PortRequest
     )
 
 
+def management_port_name(amphora_id: str) -> str:
+    """The name of the port over which an amphora is managed; Octavia leaves that one to Nova, and it has none there."""
+    return f"octavia-lb-mgmt-{amphora_id}"
+
+
+def management_port(amphora_id: str, network_id: str, security_groups: Sequence[str]) -> PortRequest:
+    """The port over which an amphora is managed, anywhere on this network."""
+    return PortRequest(
+        name=management_port_name(amphora_id),
+        subnet_id="",
+        device_id=amphora_id,
+        network_id=network_id,
+        security_groups=tuple(security_groups),
+    )
+
+
 def is_ours(port: Port) -> bool:
     """Whether Lictor made a port, by its marks: nobody else's is ever to be deleted, whatever a driver lists."""
     return port.device_owner == OWNER and port.name.startswith("octavia-lb-")
@@ -220,14 +248,17 @@ class Seen(Protocol):
         """How many addresses of a subnet's pools are free, or None if there is no end of them, or nobody says."""
 
 
-class Networking(Seen, Protocol):
-    """What the API and the loop ask of a network driver."""
+class Plumbing(Protocol):
+    """What a pass of the loop asks of a network driver (``control.memo``)."""
 
-    def as_seen_with(self, token: str | None) -> Seen:
-        """What the owner of this token of Keystone's sees of it; without one, what everybody sees."""
+    def network(self, network_id: str) -> Network | None:
+        """One network by id, or None."""
 
-    def ports(self) -> list[Port]:
-        """All ports that Lictor made."""
+    def subnet(self, subnet_id: str) -> Subnet | None:
+        """One subnet by id, or None."""
+
+    def port(self, port_id: str) -> Port | None:
+        """One port by id, or None."""
 
     def create_ports(self, requests: Sequence[PortRequest]) -> list[Port]:
         """Make each port, or take the one of its name on its subnet; all of them or none.
@@ -239,7 +270,29 @@ class Networking(Seen, Protocol):
         """Remove the port and free its address; a port that is gone is no error."""
 
     def protect(self, wanted: Protection) -> None:
-        """See that a load balancer's ports carry its VIPs, and are open to those who may speak to it. Idempotent."""
+        """See that a load balancer's ports carry its VIPs, and are open to those who may speak to it. Idempotent.
+
+        Raises ``PortGone``.
+        """
 
     def unprotect(self, load_balancer_id: str) -> None:
         """Remove whatever ``protect`` made besides. Idempotent; called when the amphorae's ports are gone."""
+
+
+class Networking(Seen, Plumbing, Protocol):
+    """What the API, the loop and whatever runs beside it ask of a network driver."""
+
+    def as_seen_with(self, token: str | None) -> Seen:
+        """What the owner of this token of Keystone's sees of it; without one, what everybody sees."""
+
+    def has_network(self, network_id: str) -> bool:
+        """Whether there is a network of this id, be it one that users are never shown."""
+
+    def ports(self) -> list[Port]:
+        """All ports that Lictor made."""
+
+    def ports_named(self, name: str) -> list[Port]:
+        """The ports of this name that Lictor made: one, or none, or (for a moment, after a crash) more."""
+
+    def purge(self) -> None:
+        """Remove all that this deployment made and that does not go with its database. Instances are gone."""

@@ -109,6 +109,10 @@ class LocalNetwork:
         """Itself: everybody sees the same."""
         return self
 
+    def has_network(self, network_id: str) -> bool:
+        """Whether it is one of the users' networks or that of the management."""
+        return network_id in {each.id for each in (*self._networks, self.management_network)}
+
     def networks(self) -> list[Network]:
         """The user network, and the further ones."""
         return list(self._networks)
@@ -120,6 +124,10 @@ class LocalNetwork:
     def ports(self) -> list[Port]:
         """All ports on them."""
         return self._ports(*(subnet.id for subnet in self._subnets))
+
+    def ports_named(self, name: str) -> list[Port]:
+        """The ports of this name."""
+        return [port for port in self.ports() if port.name == name]
 
     def network(self, network_id: str) -> Network | None:
         """The network of this id, unless it is that of the management."""
@@ -202,6 +210,9 @@ class LocalNetwork:
 
     def unprotect(self, load_balancer_id: str) -> None:
         """Nothing to do."""
+
+    def purge(self) -> None:
+        """Nothing was made that does not go with the database."""
 
     def _ports(self, *subnet_ids: str) -> list[Port]:
         query = select(LocalPort).where(LocalPort.subnet_id.in_(subnet_ids))

@@ -66,10 +66,18 @@ class NoopNetwork:
         """Its two subnets."""
         return [self._subnet(subnet_id) for subnet_id in self.networks()[0].subnet_ids]
 
+    def has_network(self, network_id: str) -> bool:
+        """Whether it can be an id."""
+        return _is_id(network_id)
+
     def ports(self) -> list[Port]:
         """All ports that Lictor made."""
         with self._store.read() as session:
             return [port_of(row) for row in session.scalars(select(LocalPort).order_by(LocalPort.created_at))]
+
+    def ports_named(self, name: str) -> list[Port]:
+        """The ports of this name."""
+        return [port for port in self.ports() if port.name == name]
 
     def network(self, network_id: str) -> Network | None:
         """A network with any id."""
@@ -118,6 +126,9 @@ class NoopNetwork:
 
     def unprotect(self, load_balancer_id: str) -> None:
         """Nothing to do."""
+
+    def purge(self) -> None:
+        """Nothing was made that does not go with the database."""
 
     def _network(self, network_id: str) -> Network:
         subnet_ids = (_made_up(f"subnet:{network_id}:4"), IPV6 + _made_up(f"subnet:{network_id}:6")[8:])

@@ -17,6 +17,7 @@ from lictor.drivers.compute.base import Boot, ComputeError, Instance
 from lictor.drivers.compute.netns import boot as birth
 from lictor.drivers.compute.netns import bridges, host, links, processes
 from lictor.drivers.compute.netns.names import NAMESPACES, Names, is_id
+from lictor.drivers.inventory import Anything
 from lictor.drivers.network.base import NetworkError, Port, Subnet
 from lictor.drivers.network.local import LocalNetwork
 
@@ -29,6 +30,7 @@ class NetnsCompute:
     """
 
     has_agents = True
+    inventory = Anything
     needs_root = True
 
     def __init__(self, conf: cfg.ConfigOpts, networking: LocalNetwork) -> None:

@@ -1,8 +1,8 @@
 """Amphorae as servers: made, found again by their name and tag, plugged, removed."""
 
 import base64
+import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,10 +13,12 @@ from oslo_config import cfg
 from lictor import config
 from lictor.drivers import sdk
 from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady, Instance
-from lictor.drivers.compute.nova import parts, words
+from lictor.drivers.compute.nova import management, parts, words
+from lictor.drivers.compute.nova.inventory import NovaInventory
 from lictor.drivers.compute.nova.words import PREFIX, asked
 from lictor.drivers.network.base import Networking, Port
-from lictor.wire import FirstSteps
+from lictor.failpoints import reach
+from lictor.wire import FirstSteps, Interface
 
 _PAUSE = 0.5
 """Seconds between looks at a server that is being built or deleted."""
@@ -36,6 +38,7 @@ class NovaCompute:
 
     has_agents = True
     needs_root = False
+    inventory = NovaInventory
 
     def __init__(self, conf: cfg.ConfigOpts, networking: Networking) -> None:
         """Sends nothing yet. Raises ``Misconfigured`` if there is no good service account."""
@@ -45,7 +48,8 @@ class NovaCompute:
         self._connection = sdk.connect(conf, "nova", "compute")
         self._images: Connection = sdk.connect(conf, "glance", "image")
         self._tag = config.deployment_tag(conf)
-        self._names: dict[str, str] = {}
+        # The two of a pair boot side by side: each would make a group of its own, and nothing would keep them apart.
+        self._grouping = threading.Lock()
 
     @property
     def _nova(self) -> Any:
@@ -61,47 +65,38 @@ class NovaCompute:
 
     def find(self, amphora_id: str) -> Instance | None:
         """The server of this amphora, or None if there is none; of several the one that runs."""
-        found = [self._instance(server) for server in self._servers(amphora_id)]
+        found = [words.instance(server) for server in self._servers(amphora_id)]
         return next((each for each in found if each.running), found[0] if found else None)
 
     def instances(self) -> list[Instance]:
         """All servers with the tag of the deployment."""
+        return [words.instance(server) for server in self._all()]
+
+    def _all(self) -> list[Any]:
         with asked("list servers"):
-            found = self._nova.servers(tags=self._tag)
-            return [self._instance(server) for server in found if server.name.startswith(PREFIX)]
+            return [server for server in self._nova.servers(tags=self._tag) if server.name.startswith(PREFIX)]
 
     def _servers(self, amphora_id: str) -> list[Any]:
         with asked(f"list the servers of amphora {amphora_id}"):
             return list(self._nova.servers(name=f"^{PREFIX}{amphora_id}$", tags=self._tag))
 
-    def _instance(self, server: Any) -> Instance:
-        return words.instance(server, self._name_of(server.metadata.get("management_network", "")))
-
-    def _name_of(self, network_id: str) -> str:
-        """Nova tells a server's networks by their names, which hardly ever change."""
-        if network_id and network_id not in self._names:
-            network = self._networking.network(network_id)
-            self._names |= {network_id: network.name} if network else {}
-        return self._names.get(network_id, "")
-
     # --- making and removing ---
 
     def create(self, boot: Boot) -> Instance:
-        """Make a server, and return when it has an address to be managed at. What there was of it before goes first.
-
-        Raises ``ComputeError`` with Nova's fault if the server fails.
-        """
+        """Have Nova make a server; what becomes of it, ``find`` tells. What there was of it before goes first."""
         self.delete(boot.amphora_id)
-        body = self._body(boot)
+        body = self._wired(boot, self._body(boot))
+        reach("management port made")
         where = f" in availability zone {body['availability_zone']!r}" if "availability_zone" in body else ""
         with asked(f"make a server of flavor {body['flavor_id']!r}{where} for amphora {boot.amphora_id}"):
             server = self._nova.create_server(**body)
-        return self._instance(self._when(server, lambda now: bool(self._instance(now).lb_network_ip), "no address"))
+        address = body["metadata"][words.ADDRESS]
+        return Instance(boot.amphora_id, server.id, address, running=True, said=f"Nova makes server {server.id}.")
 
     def _body(self, boot: Boot) -> dict[str, Any]:
         options = self._options
-        networks = boot.management_networks or tuple(options.amp_boot_network_list)
-        group = parts.server_group(self._nova, boot)
+        with self._grouping:
+            group = parts.server_group(self._nova, boot)
         wanted: dict[str, Any] = {
             "name": f"{PREFIX}{boot.amphora_id}",
             "image_id": parts.newest_image(
@@ -110,42 +105,67 @@ class NovaCompute:
             "flavor_id": boot.compute_flavor or options.amp_flavor_id,
             "key_name": options.amp_ssh_key_name,
             "availability_zone": boot.availability_zone or self._conf.nova.availability_zone,
-            "networks": [{"uuid": each} for each in networks] + [{"port": port.id} for port in boot.ports],
             "config_drive": True,
-            "user_data": self._first_steps(boot, len(networks)),
-            "metadata": {
-                "amphora_id": boot.amphora_id,
-                "load_balancer_id": boot.load_balancer_id,
-                "management_network": networks[0],
-            },
             "tags": [self._tag],
             "security_groups": [{"name": each} for each in options.amp_secgroup_list],
             "scheduler_hints": {"group": group} if group else {},
         }
         return {name: value for name, value in wanted.items() if value}
 
-    def _first_steps(self, boot: Boot, boot_nics: int) -> str:
+    def _wired(self, boot: Boot, body: dict[str, Any]) -> dict[str, Any]:
+        """The same with NICs: for management, for further networks of the operator's, for load balancers.
+
+        Nova makes the ports on further networks, as it does for Octavia. Ours is made last of all that may go wrong.
+        """
+        first, *others = boot.management_networks or tuple(self._options.amp_boot_network_list)
+        port, nic = management.made(self._networking, boot.amphora_id, first, self._options.amp_secgroup_list)
+        ports = [{"port": each.id} for each in boot.ports]
+        return body | {
+            "networks": [{"port": port.id}, *({"uuid": each} for each in others), *ports],
+            "user_data": self._first_steps(boot, nic, 1 + len(others)),
+            "metadata": {
+                "amphora_id": boot.amphora_id,
+                "load_balancer_id": boot.load_balancer_id,
+                words.ADDRESS: port.ip_address,
+            },
+        }
+
+    def _first_steps(self, boot: Boot, nic: Interface, boot_nics: int) -> str:
         steps = FirstSteps(
             amphora_id=boot.amphora_id,
             certificate=boot.certificate,
             private_key=boot.private_key,
             client_ca=boot.client_ca,
             bind_port=self._conf.haproxy_amphora.bind_port,
+            management=nic,
             boot_nics=boot_nics,
         )
         return base64.b64encode(msgspec.json.encode(steps)).decode()
 
     def delete(self, amphora_id: str) -> None:
-        """Remove its servers, and wait until they are gone: their ports are free then."""
+        """Remove its servers, wait until they are gone, as their ports are free then, and the management port."""
         servers = self._servers(amphora_id)
-        for server in servers:
-            with asked(f"delete server {server.id}"):
-                self._nova.delete_server(server, ignore_missing=True)
+        self._ask_to_delete(servers)
         deadline = time.monotonic() + _GONE
         while servers and (servers := self._servers(amphora_id)):
             if time.monotonic() > deadline:
                 raise ComputeError(f"Nova has not deleted server {servers[0].id} within {_GONE:.0f} s.")
             time.sleep(_PAUSE)
+        management.removed(self._networking, amphora_id)
+
+    def _ask_to_delete(self, servers: list[Any]) -> None:
+        for server in servers:
+            with asked(f"delete server {server.id}"):
+                self._nova.delete_server(server, ignore_missing=True)
+
+    def purge(self) -> None:
+        """Remove all servers of the deployment, their management ports and server groups."""
+        servers = self._all()
+        self._ask_to_delete(servers)  # They go side by side.
+        for amphora_id in {words.instance(server).amphora_id for server in servers}:
+            self.delete(amphora_id)
+        for load_balancer_id in {server.metadata.get("load_balancer_id", "") for server in servers} - {""}:
+            self.forget(load_balancer_id)
 
     def forget(self, load_balancer_id: str) -> None:
         """Remove the server group of its amphorae."""
@@ -153,32 +173,13 @@ class NovaCompute:
             with asked(f"delete server group {group.id}"):
                 self._nova.delete_server_group(group, ignore_missing=True)
 
-    def _when(self, server: Any, done: Callable[[Any], bool], what: str) -> Any:
-        """The server, once it is ``done``; a slow boot is told from a failed one."""
-        seconds = self._options.amp_active_retries * self._options.amp_active_wait_sec
-        deadline = time.monotonic() + seconds
-        while True:
-            with asked(f"show server {server.id}"):
-                server = self._nova.get_server(server.id)
-            if server.status == "ERROR":
-                raise ComputeError(f"Nova could not start an amphora: {words.fault(server)}")
-            if done(server):
-                return server
-            if time.monotonic() > deadline:
-                raise ComputeError(
-                    f"Nova is slow: server {server.id} has {what} after {seconds:.0f} s, and is in {server.status} "
-                    f"({server.task_state or 'no task'})."
-                )
-            time.sleep(_PAUSE)
-
     # --- NICs ---
 
     def attach(self, amphora_id: str, port: Port) -> None:
-        """See that the server has a NIC for this port."""
+        """See that the server has a NIC for this port. One that Nova still makes will have those it was made with."""
         server = self._server(amphora_id)
-        if self._has(server, port):
+        if server.status == "BUILD" or self._has(server, port):
             return
-        self._when(server, lambda now: now.status == "ACTIVE", "not become ACTIVE")
         with asked(f"plug port {port.id} into server {server.id}"):
             self._nova.create_server_interface(server, port_id=port.id)
 

@@ -8,13 +8,19 @@ from lictor.drivers.compute.nova.words import asked
 
 def newest_image(images: Any, tag: str, owner: str) -> str:
     """The id of the newest image with a tag; of this owner, unless that is empty. Raises ``ComputeError``."""
-    wanted = {"tag": tag, "status": "active", "sort": "created_at:desc"} | ({"owner": owner} if owner else {})
-    with asked("list images", "Glance"):
-        found = next(iter(images.images(**wanted)), None)
+    found = find_image(images, tag, owner)
     if found is None:
         whose = f" of project {owner}" if owner else ""
         raise ComputeError(f"Glance has no active image{whose} with the tag {tag!r}: upload one, and give it this tag.")
-    return str(found.id)
+    return found
+
+
+def find_image(images: Any, tag: str, owner: str) -> str | None:
+    """The same; None if there is none. Raises ``ComputeError`` if Glance cannot be asked."""
+    wanted = {"tag": tag, "status": "active", "sort": "created_at:desc"} | ({"owner": owner} if owner else {})
+    with asked("list images", "Glance"):
+        found = next(iter(images.images(**wanted)), None)
+    return str(found.id) if found else None
 
 
 def group_name(load_balancer_id: str) -> str:

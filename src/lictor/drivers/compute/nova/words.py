@@ -10,6 +10,9 @@ from lictor.drivers.compute.base import ComputeError, Instance
 PREFIX = "amphora-"
 """What the names of servers begin with, as Octavia's do; the amphora's id follows."""
 
+ADDRESS = "management_address"
+"""The server's metadata that has its address on the management network."""
+
 _ALIVE = {"BUILD", "ACTIVE", "REBOOT", "HARD_REBOOT", "PASSWORD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
 """States in which a server runs, or will without anybody's help."""
 
@@ -23,24 +26,21 @@ def asked(what: str, service: str = "Nova") -> Iterator[None]:
         raise ComputeError(f"{service} could not {what}: {sdk.said(error)[1]}") from error
 
 
-def instance(server: Any, network: str) -> Instance:
-    """A server as an instance. ``network`` is the name of its management network."""
+def instance(server: Any) -> Instance:
+    """A server as an instance. Its address is what it was born with: Nova shows it, by networks' names, much later."""
+    task = f" ({server.task_state})" if server.task_state else ""
     return Instance(
         amphora_id=server.name.removeprefix(PREFIX),
         compute_id=server.id,
-        lb_network_ip=_address(server, network),
+        lb_network_ip=server.metadata.get(ADDRESS, ""),
         running=server.status in _ALIVE,
+        fault=_fault(server) if server.status == "ERROR" else "",
+        said=f"Its server {server.id} is in {server.status}{task}.",
     )
 
 
-def _address(server: Any, network: str) -> str:
-    """Its address on a network; empty while Nova has given it none."""
-    found = (server.addresses or {}).get(network, [])
-    return next((str(each["addr"]) for each in found if each.get("OS-EXT-IPS:type") != "floating"), "")
-
-
-def fault(server: Any) -> str:
+def _fault(server: Any) -> str:
     """Why a server is not what it should be, in Nova's words."""
     found = server.fault or {}
     message = str(found.get("message") or "it says no reason")
-    return f"server {server.id} is in {server.status}: {message}"
+    return f"Server {server.id} is in {server.status}: {message.rstrip('.')}."

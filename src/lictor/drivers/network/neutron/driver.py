@@ -29,6 +29,7 @@ class NeutronNetwork(Answers):
         """Sends nothing yet. Raises ``Misconfigured`` if there is no good service account."""
         self._conf = conf
         self._connection = sdk.connect(conf, "neutron", "network")
+        self._users = sdk.Users(conf, "neutron", "network", self._connection)
         super().__init__(self._connection.network, self._connection.network)
         self._mark, self._tag = config.deployment_mark(conf), config.deployment_tag(conf)
         self._protector = Protector(self._neutron, self._mark, self._tag)
@@ -41,14 +42,21 @@ class NeutronNetwork(Answers):
         if not token or self._conf.networking.allow_invisible_resource_usage:
             return Visible(self._account, self._account)
         with asked("be asked with a user's token"):
-            seen = sdk.as_user(self._conf, "neutron", "network", self._connection, token)
-            return Visible(seen.network, self._account)
+            return Visible(self._users.connect(token).network, self._account)
+
+    def has_network(self, network_id: str) -> bool:
+        """Whether the service account sees a network of this id."""
+        return self.network(network_id) is not None
 
     def ports(self) -> list[Port]:
         """All ports that Lictor made."""
         with asked("list ports"):
             found = (_marked(words.port(each)) for each in self._neutron.ports(description=self._mark))
             return [each for each in found if is_ours(each)]
+
+    def ports_named(self, name: str) -> list[Port]:
+        """The ports of this name that Lictor made, the oldest first."""
+        return self._of_names([name])
 
     # --- ports ---
 
@@ -67,8 +75,8 @@ class NeutronNetwork(Answers):
         wanted = {_place(request): request for request in requests}
         found: dict[tuple[str, str], Port] = {}
         for each in self._of_names([request.name for request in requests]):
-            place = (each.name, each.subnet_id)
-            if place not in wanted or each.project_id != self._project_of(wanted[place]):
+            place = next((at for at in ((each.name, each.subnet_id), (each.name, "")) if at in wanted), None)
+            if place is None or each.project_id != self._project_of(wanted[place]):
                 continue  # names and descriptions are free for everybody to use
             if place not in found:
                 found[place] = each
@@ -86,22 +94,48 @@ class NeutronNetwork(Answers):
     def _make(self, requests: list[PortRequest]) -> None:
         """One by one: of several in one request, one that fails leaves the addresses of the others taken for good
         (Neutron of the Zed release: they have no port, and are not handed out again)."""
-        networks = {request.subnet_id: request.network_id or self._network_of(request) for request in requests}
+        bodies = [self._body(request) for request in requests]
         made: list[str] = []
         try:
-            for request in requests:
-                project_id = self._project_of(request)
-                made.append(self._made(_body(request, networks[request.subnet_id], project_id, self._mark)))
+            for body in bodies:
+                made.append(self._made(body))
         except NetworkError:
             for port_id in made:
                 with contextlib.suppress(NetworkError):  # it is collected, then
                     self.delete_port(port_id)
             raise
 
+    def _body(self, request: PortRequest) -> dict[str, Any]:
+        place = request.network_id or self._network_of(request)
+        groups = self._groups(request.security_groups, place)
+        return _body(request, place, self._project_of(request), self._mark) | groups
+
+    def _groups(self, names: Sequence[str], network_id: str) -> dict[str, list[str]]:
+        """Exactly these groups; on a network without port security there can be none."""
+        network = self.network(network_id) if names else None
+        if network is None or not network.port_security_enabled:
+            return {}
+        with asked("list security groups"):
+            own = list(self._neutron.security_groups(project_id=self._own_project))
+        return {"security_group_ids": [self._group(name, own) for name in names]}
+
+    def _group(self, name: str, own: list[Any]) -> str:
+        found = [str(each.id) for each in own if name in (each.id, each.name)]
+        if len(found) != 1:
+            number = f"{len(found)} security groups" if found else "no security group"
+            raise NetworkError(
+                f"Lictor's project has {number} of the name or id {name!r}: give the id of one of its own."
+            )
+        return found[0]
+
+    @property
+    def _own_project(self) -> str:
+        with asked("say which project the service account is of"):
+            return str(self._connection.current_project_id)
+
     def _project_of(self, request: PortRequest) -> str:
         """Nova lets a server have its own project's ports alone; and amphorae are the service's."""
-        with asked("say which project the service account is of"):
-            return str(self._connection.current_project_id) if _is_nic(request.name) else request.project_id
+        return self._own_project if _is_nic(request.name) else request.project_id
 
     def _made(self, body: dict[str, Any]) -> str:
         with asked("make a port"):
@@ -128,6 +162,12 @@ class NeutronNetwork(Answers):
         """Remove what ``protect`` made besides; the ports are gone."""
         self._protector.unprotect(load_balancer_id)
 
+    def purge(self) -> None:
+        """Remove every port and security group of this deployment."""
+        for port in self.ports():
+            self.delete_port(port.id)
+        self._protector.purge()
+
 
 def _place(request: PortRequest) -> tuple[str, str]:
     return request.name, request.subnet_id
@@ -140,15 +180,16 @@ def _marked(port: Port) -> Port:
 
 
 def _is_nic(name: str) -> bool:
-    return name.startswith(("octavia-lb-vrrp-", "octavia-lb-member-"))
+    return name.startswith(("octavia-lb-vrrp-", "octavia-lb-member-", "octavia-lb-mgmt-"))
 
 
 def _body(request: PortRequest, network_id: str, project_id: str, mark: str) -> dict[str, Any]:
-    fixed = {"subnet_id": request.subnet_id} | ({"ip_address": request.ip_address} if request.ip_address else {})
+    fixed = {"subnet_id": request.subnet_id, "ip_address": request.ip_address}
     wanted = {
         "name": request.name,
         "network_id": network_id,
-        "fixed_ips": [fixed],
+        # Without a subnet, Neutron chooses: an address of each kind that the network has.
+        "fixed_ips": [{name: value for name, value in fixed.items() if value}] if request.subnet_id else "",
         "device_owner": request.device_owner,
         # Nova takes no port that is a device's already.
         "device_id": "" if _is_nic(request.name) else request.device_id,

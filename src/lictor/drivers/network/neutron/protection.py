@@ -8,12 +8,13 @@ alone. Of a load balancer with groups of the user's own (``vip_sg_ids``) only th
 import dataclasses
 import functools
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lictor.drivers.network.base import Carrier, Opening, Protection
+from lictor.drivers.network.base import Carrier, Opening, PortGone, Protection
 from lictor.drivers.network.neutron.words import asked
 
+_PREFIX = "lb-"
 _VRRP = "112"
 _NUMBERS = {"vrrp": _VRRP}
 _ETHERTYPES = {4: "IPv4", 6: "IPv6"}
@@ -31,11 +32,11 @@ class Rule:
     group: str | None = None
 
     @classmethod
-    def of(cls, found: Any) -> "Rule":
-        """A rule as Neutron has it."""
-        protocol = _NUMBERS.get(str(found.protocol), str(found.protocol))
-        prefix = None if found.remote_ip_prefix in _ANYBODY else found.remote_ip_prefix
-        return cls(found.ether_type, protocol, found.port_range_min, prefix, found.remote_group_id)
+    def of(cls, found: Mapping[str, Any]) -> "Rule":
+        """A rule as Neutron shows it with its group."""
+        protocol = _NUMBERS.get(str(found["protocol"]), str(found["protocol"]))
+        prefix = None if found["remote_ip_prefix"] in _ANYBODY else found["remote_ip_prefix"]
+        return cls(found["ethertype"], protocol, found["port_range_min"], prefix, found["remote_group_id"])
 
     def body(self, group_id: str) -> dict[str, Any]:
         """As Neutron is asked for it."""
@@ -63,16 +64,25 @@ class Protector:
         groups = list(wanted.security_group_ids)
         if wanted.peers_port or not groups:
             groups.append(self._group(wanted))
-        for carrier in wanted.carriers:
-            self._carry(carrier, groups, wanted.qos_policy_id)
-        for port_id in wanted.vip_port_ids:
-            self._update(port_id, {"security_group_ids": groups})
+        ports = {each.port_id: self._carrying(each, groups, wanted.qos_policy_id) for each in wanted.carriers}
+        self._update(ports | {port_id: {"security_group_ids": groups} for port_id in wanted.vip_port_ids})
 
     def unprotect(self, load_balancer_id: str) -> None:
         """Remove the group. Raises ``NetworkError``, also if a port still has it."""
         for group in self._found(load_balancer_id):
-            with asked(f"delete security group {group.id}"):
-                self._neutron.delete_security_group(group, ignore_missing=True)
+            self._remove(group)
+
+    def purge(self) -> None:
+        """Remove all groups that were ever made here. Raises ``NetworkError``."""
+        with asked("list security groups"):
+            found = list(self._neutron.security_groups(description=self._mark))
+        for group in found:
+            if group.name.startswith(_PREFIX):
+                self._remove(group)
+
+    def _remove(self, group: Any) -> None:
+        with asked(f"delete security group {group.id}"):
+            self._neutron.delete_security_group(group, ignore_missing=True)
 
     def _found(self, load_balancer_id: str) -> list[Any]:
         """The groups of this name that Lictor made: one, or more for a moment, the oldest first."""
@@ -84,7 +94,7 @@ class Protector:
         group = next(iter(self._found(wanted.load_balancer_id)), None) or self._made(wanted.load_balancer_id)
         rules = set(_rules(wanted, group.id))
         with asked(f"see to the rules of security group {group.id}"):
-            there = {Rule.of(each): each for each in self._ingress(group.id)}
+            there = {Rule.of(each): each["id"] for each in group.security_group_rules or () if _lets_in(each)}
             bodies = [rule.body(group.id) for rule in rules - there.keys()]
             if bodies:
                 list(self._neutron.create_security_group_rules(bodies))
@@ -92,34 +102,42 @@ class Protector:
                 self._neutron.delete_security_group_rule(there[rule], ignore_missing=True)
         return str(group.id)
 
-    def _ingress(self, group_id: str) -> Iterator[Any]:
-        found: Iterator[Any] = self._neutron.security_group_rules(security_group_id=group_id, direction="ingress")
-        return found
-
     def _made(self, load_balancer_id: str) -> Any:
         with asked("make a security group"):
             group = self._neutron.create_security_group(name=_name(load_balancer_id), description=self._mark)
             self._neutron.set_tags(group, [self._tag])
         return group
 
-    def _carry(self, carrier: Carrier, groups: list[str], qos_policy_id: str) -> None:
+    def _carrying(self, carrier: Carrier, groups: list[str], qos_policy_id: str) -> dict[str, Any]:
         pairs = [{"ip_address": address} for address in carrier.addresses]
-        wanted = {"security_group_ids": groups, "allowed_address_pairs": pairs}
+        wanted: dict[str, Any] = {"security_group_ids": groups, "allowed_address_pairs": pairs}
         if qos_policy_id or self._knows_qos:
             wanted |= {"qos_policy_id": qos_policy_id or None}
-        self._update(carrier.port_id, wanted)
+        return wanted
 
     @functools.cached_property
     def _knows_qos(self) -> bool:
         with asked("list extensions"):
             return any(each.alias == "qos" for each in self._neutron.extensions())
 
-    def _update(self, port_id: str, wanted: dict[str, Any]) -> None:
-        with asked(f"see to port {port_id}"):
-            port = self._neutron.get_port(port_id)
-            changed = {name: value for name, value in wanted.items() if _plain(getattr(port, name)) != _plain(value)}
-            if changed:
-                self._neutron.update_port(port, **changed)
+    def _update(self, wanted: Mapping[str, dict[str, Any]]) -> None:
+        """See that these ports, by their ids, have these values."""
+        with asked("list ports"):
+            there = {port.id: port for port in self._neutron.ports(id=list(wanted))} if wanted else {}
+        for port_id, values in wanted.items():
+            if port_id not in there:
+                raise PortGone(port_id)
+            with asked(f"see to port {port_id}"):
+                self._change(there[port_id], values)
+
+    def _change(self, port: Any, values: dict[str, Any]) -> None:
+        changed = {name: value for name, value in values.items() if _plain(getattr(port, name)) != _plain(value)}
+        if changed:
+            self._neutron.update_port(port, **changed)
+
+
+def _lets_in(rule: Mapping[str, Any]) -> bool:
+    return bool(rule["direction"] == "ingress")
 
 
 def _plain(value: Any) -> Any:
@@ -130,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 
 def _name(load_balancer_id: str) -> str:
-    return f"lb-{load_balancer_id}"
+    return f"{_PREFIX}{load_balancer_id}"
 
 
 def _rules(wanted: Protection, group_id: str) -> Iterator[Rule]:

@@ -59,6 +59,7 @@ def subnet(found: Any) -> Subnet:
         gateway_ip=found.gateway_ip or "",
         allocation_pools=tuple((pool["start"], pool["end"]) for pool in found.allocation_pools or ()),
         project_id=found.project_id or "",
+        host_routes=tuple((route["destination"], route["nexthop"]) for route in found.host_routes or ()),
     )
 
 
