@@ -56,10 +56,30 @@ $(KEYSTONE) $(TEMPEST) $(CLOUD): | $(if $(filter 0,$(shell id -u)),packages)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(WANTED)
 	@touch $@
 
+# A tree of Debian with its own OpenStack and libvirt, which only tests run. What is in it is kept in one place, so that
+# `make clean` removes it: nothing of it is mounted when no test runs.
+HYPERVISOR := .venv-hypervisor/.ready
+AMPHORA := build/amphora.qcow2
+$(HYPERVISOR): | root
+	@bash .ci/packages hypervisor
+	tests/lab/hypervisor/build $(@D)
+	@touch $@
+
 # Barbican goes together with it.
 BARBICAN := .venv-keystone/.barbican
 $(BARBICAN): $(KEYSTONE)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check barbican
+	@touch $@
+
+# Ansible, the wheels that a controller without a network installs, and a wheel of this checkout.
+ANSIBLE := .venv-ansible/.ready
+$(ANSIBLE): deploy/ansible/requirements.txt pyproject.toml | $(if $(filter 0,$(shell id -u)),packages)
+	$(@D)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	/usr/bin/python3 -m venv $(@D)/debian
+	$(@D)/debian/bin/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir $(@D)/wheels \
+	    '.[messaging,openstack,postgresql]' pip setuptools wheel
+	@rm -f $(@D)/wheels/lictor-*.whl
 	@touch $@
 
 .PHONY: setup
@@ -91,30 +111,40 @@ lint: $(READY) ## ruff, mypy and the arrows between folders
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "needs root: the amphorae of tests and demo are network namespaces" >&2; exit 1; }
 
+.PHONY: $(LAB_SUITES)
+$(LAB_SUITES): root $(READY) servers $(MYSQL) $(BARBICAN)
+	@$(SEALED) $(VENV)/bin/python -m pytest $@ </dev/null
+
 .PHONY: lab
-lab: root $(READY) servers $(MYSQL) $(BARBICAN) ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces
-	@failed=(); \
-	for suite in $(LAB_SUITES); do \
-	    echo "== $$suite"; \
-	    $(SEALED) $(VENV)/bin/python -m pytest $$suite </dev/null || failed+=($$suite); \
-	done; \
-	if [ $${#failed[@]} != 0 ]; then echo "failed: $${failed[*]}" >&2; exit 1; fi
+lab: ## tests that need root: real haproxy, real amphorae, inside sealed network namespaces; `make tests/e2e` is one of them
+	@$(MAKE) --no-print-directory --keep-going $(LAB_SUITES)
 
 .PHONY: conformance-tempest
 conformance-tempest: root $(READY) $(KEYSTONE) $(TEMPEST) ## upstream's API suite against Lictor with a real Keystone
 	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest </dev/null
 
+# The web server of the scenario tests comes with the plugin as a source.
+SERVER := .venv-tempest/test_server.bin
+$(SERVER): $(TEMPEST)
+	@bash .ci/packages scenario
+	CGO_ENABLED=0 GO111MODULE=off go build -ldflags '-s -w' -o $@ \
+	    $$(ls -d $(@D)/lib/python3*/site-packages/octavia_tempest_plugin)/contrib/test_server/test_server.go
+
+conformance-tempest-cloud: SUITE ?= api
+.PHONY: conformance-tempest-cloud
+conformance-tempest-cloud: root $(READY) servers $(KEYSTONE) $(CLOUD) $(TEMPEST) $(SERVER) ## the same on a real Neutron and Nova; SUITE=api, scenario or pair; TESTS='regular expression'
+	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest.cloud --suite $(SUITE) '$(TESTS)' </dev/null
+
 .PHONY: openstack
 openstack: root $(READY) servers $(KEYSTONE) $(CLOUD) ## the drivers of Nova and Neutron on a real cloud with Nova's fake hypervisor
 	@$(SEALED) $(VENV)/bin/python -m pytest tests/openstack </dev/null
 
+# Two at a time, as each of them waits a lot; the longest come first. All that installs something has been made before.
+SUITES := tests/e2e databases tests/crash conformance-tempest openstack unit
 .PHONY: test
-test: servers ## everything that CI runs: lint, unit, databases, lab, conformance-tempest
+test: servers $(READY) $(MYSQL) $(BARBICAN) $(TEMPEST) $(CLOUD) ## everything that CI runs: lint, unit, databases, lab, conformance-tempest, openstack
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory databases
-	@$(MAKE) --no-print-directory lab
-	@$(MAKE) --no-print-directory conformance-tempest
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SUITES) $(filter-out $(SUITES),$(LAB_SUITES))
 
 .PHONY: crash-random
 crash-random: root $(READY) servers $(MYSQL) ## random faults under random clients; SEED, SECONDS_TO_RUN=120, DATABASE=postgresql
@@ -128,21 +158,35 @@ options: $(READY) ## writes docs/options.md from the code
 test-systemd: root $(READY) servers ## the units of deploy/systemd below a real systemd, on a machine made of namespaces
 	@$(SEALED) $(VENV)/bin/python -m pytest tests/systemd_lab </dev/null
 
+.PHONY: test-ansible
+test-ansible: root $(READY) servers $(KEYSTONE) $(CLOUD) $(ANSIBLE) ## deploy/ansible and docs/openstack.md, from a cloud without load balancers to one with them
+	@$(SEALED) $(VENV)/bin/python -m pytest tests/ansible_lab </dev/null
+
 IMAGE := $(VENV)/.image
 $(IMAGE): $(READY)
 	@bash .ci/packages image
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[image]'
 	@touch $@
 
+define build-amphora
+@mkdir -p $(dir $(AMPHORA))
+$(VENV)/bin/lictor image build --output $(AMPHORA) $(OPTIONS)
+endef
+$(AMPHORA): | root $(IMAGE)
+	$(build-amphora)
+
 .PHONY: image
 image: root $(IMAGE) ## build/amphora.qcow2 for real, in minutes; OPTIONS='--apt-mirror URL …'
-	@mkdir -p build
-	$(VENV)/bin/lictor image build --output build/amphora.qcow2 $(OPTIONS)
+	$(build-amphora)
 
-test-image: FILE ?= build/amphora.qcow2
+test-image: FILE ?= $(AMPHORA)
 .PHONY: test-image
 test-image: root $(IMAGE) ## boots FILE=build/amphora.qcow2 in an emulated machine: first heartbeat, and how long it took
 	@LICTOR_IMAGE=$(abspath $(FILE)) $(SEALED) $(VENV)/bin/python -m pytest -s tests/image_lab </dev/null
+
+.PHONY: test-openstack
+test-openstack: root $(READY) servers $(HYPERVISOR) $(AMPHORA) ## amphorae as virtual machines on a cloud of two hypervisors, in 40 minutes at most
+	@timeout --kill-after=30 2400 $(SEALED) $(VENV)/bin/python -m pytest -s tests/hypervisor_lab </dev/null
 
 fuzz-openapi: SECONDS ?= 600
 .PHONY: fuzz-openapi
@@ -173,6 +217,10 @@ bench-dataplane: root $(READY) ## an amphora beside a minimal HAProxy and nginx,
 .PHONY: bench-scale
 bench-scale: root $(MYSQL) $(OCTAVIA)/.ready ## 10,000 load balancers beside Octavia's health manager; SCALE=0.1 for a tenth
 	@$(SEALED) $(VENV)/bin/python -m tests.bench.scale </dev/null
+
+.PHONY: bench-cloud
+bench-cloud: root $(READY) servers $(KEYSTONE) $(CLOUD) ## what Lictor asks of Keystone, Neutron, Nova and Glance, request by request
+	@$(SEALED) $(VENV)/bin/python -m tests.bench.cloud </dev/null
 
 bench-%: root $(READY) ## runs tests/bench/NAME.py in a sealed laboratory
 	@$(SEALED) $(VENV)/bin/python -m tests.bench.$* </dev/null
