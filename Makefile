@@ -144,7 +144,8 @@ SUITES := tests/e2e databases tests/crash conformance-tempest openstack unit
 .PHONY: test
 test: servers $(READY) $(MYSQL) $(BARBICAN) $(TEMPEST) $(CLOUD) ## everything that CI runs: lint, unit, databases, lab, conformance-tempest, openstack
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SUITES) $(filter-out $(SUITES),$(LAB_SUITES))
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
+	    --old-file=root --old-file=packages --old-file=servers $(SUITES) $(filter-out $(SUITES),$(LAB_SUITES))
 
 .PHONY: crash-random
 crash-random: root $(READY) servers $(MYSQL) ## random faults under random clients; SEED, SECONDS_TO_RUN=120, DATABASE=postgresql
