@@ -29,8 +29,7 @@ from lictor.cli.statedir import StateDir
 from lictor.cli.street import Street
 from tests.bench.processes import background, eventually
 from tests.lab import cloud
-from tests.lab.cloud.settings import AUTH_URL, PORTS
-from tests.lab.keystone import PASSWORD
+from tests.lab.cloud.settings import AUTH_URL, OCTAVIA, PORTS
 
 SERVICES = {port: name for name, port in PORTS.items()}
 LOOKS = 20
@@ -42,22 +41,8 @@ deployment = {uuid.uuid4().hex[:8]}
 auth_strategy = keystone
 [keystone_authtoken]
 www_authenticate_uri = {AUTH_URL}
-auth_type = password
-auth_url = {AUTH_URL}
-username = octavia
-password = {PASSWORD}
-project_name = service
-user_domain_name = Default
-project_domain_name = Default
-[service_auth]
-auth_type = password
-auth_url = {AUTH_URL}
-username = octavia
-password = {PASSWORD}
-project_name = service
-user_domain_name = Default
-project_domain_name = Default
-[controller_worker]
+{OCTAVIA}[service_auth]
+{OCTAVIA}[controller_worker]
 compute_driver = nova
 network_driver = neutron
 amp_image_tag = amphora

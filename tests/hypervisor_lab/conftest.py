@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.openstack import Openstack
 from tests.hypervisor_lab.hosts import Host
 from tests.lab import hypervisor
-from tests.lab.cloud.settings import AUTH_URL
+from tests.lab.cloud.settings import AUTH_URL, OCTAVIA
 from tests.lab.deployment import Deployment
 from tests.lab.hypervisor import connect
 from tests.lab.keystone import PASSWORD
@@ -105,7 +105,6 @@ def deployment(tmp_path_factory, controller, admin, service, agents_group):
 
 def configuration(address, admin, service, group):
     """The text of lictor.conf."""
-    account = "".join(f"{name} = {value}\n" for name, value in ACCOUNT.items())
     return f"""
 [DEFAULT]
 debug = true
@@ -114,9 +113,9 @@ default_log_levels = keystoneauth=DEBUG,urllib3=WARNING,stevedore=WARNING,amqp=W
 auth_strategy = keystone
 [keystone_authtoken]
 www_authenticate_uri = {AUTH_URL}
-{account}
+{OCTAVIA}
 [service_auth]
-{account}
+{OCTAVIA}
 [certificates]
 cert_manager = barbican
 [controller_worker]
@@ -133,12 +132,6 @@ enable_anti_affinity = true
 bind_ip = {address}
 controller_ip_port_list = {address}:5555
 """
-
-
-ACCOUNT = {
-    "auth_type": "password", "auth_url": AUTH_URL, "username": "octavia", "password": PASSWORD,
-    "project_name": "service", "user_domain_name": "Default", "project_domain_name": "Default",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,7 @@ from lictor.drivers.compute.nova import NovaCompute
 from lictor.drivers.network.neutron import NeutronNetwork
 from tests.lab import cloud
 from tests.lab.cloud import connect
-from tests.lab.cloud.settings import AUTH_URL
-from tests.lab.keystone import PASSWORD
+from tests.lab.cloud.settings import OCTAVIA
 
 
 def pytest_collection_modifyitems(items):
@@ -64,14 +63,7 @@ def configuration(admin, management):
 [lictor]
 deployment = {uuid.uuid4().hex[:8]}
 [service_auth]
-auth_type = password
-auth_url = {AUTH_URL}
-username = octavia
-password = {PASSWORD}
-project_name = service
-user_domain_name = Default
-project_domain_name = Default
-[controller_worker]
+{OCTAVIA}[controller_worker]
 compute_driver = nova
 network_driver = neutron
 amp_image_tag = amphora

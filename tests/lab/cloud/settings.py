@@ -62,6 +62,10 @@ def _account(user: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+OCTAVIA = "".join(f"{name} = {value}\n" for name, value in _account("octavia").items())
+"""The account of the load-balancer service, as a section of lictor.conf has it."""
+
+
 def _authtoken(user: str) -> dict[str, Any]:
     """How a service has tokens checked."""
     return _account(user) | {"www_authenticate_uri": AUTH_URL}
