@@ -31,12 +31,17 @@ def boot(nova):
     nova.forget(load_balancer_id)
 
 
+def built(service, made):
+    """The server, once Nova has made it with its NICs: ``create`` returns when the order is taken."""
+    return service.compute.wait_for_server(service.compute.get_server(made.compute_id), interval=0.5, wait=120)
+
+
 def test_a_server_is_made_as_ordered_and_found_again_by_the_amphoras_id(nova, boot, service, management):
     order = boot()
     assert nova.find(order.amphora_id) is None
     made = nova.create(order)
     assert (made.amphora_id, made.running) == (order.amphora_id, True)
-    server = service.compute.get_server(made.compute_id)
+    server = built(service, made)
     assert server.name == f"amphora-{order.amphora_id}"
     assert [each["addr"] for each in server.addresses[management.name]] == [made.lb_network_ip]
     (nic,) = service.compute.server_interfaces(server)
@@ -44,8 +49,8 @@ def test_a_server_is_made_as_ordered_and_found_again_by_the_amphoras_id(nova, bo
     assert nic.port_id == port.id
     assert server.metadata["load_balancer_id"] == order.load_balancer_id
     assert server.has_config_drive
-    assert nova.find(order.amphora_id) == made
-    assert made in nova.instances()
+    for found in (nova.find(order.amphora_id), *nova.instances()):
+        assert (found.compute_id, found.lb_network_ip, found.running) == (server.id, made.lb_network_ip, True)
 
 
 @pytest.fixture
@@ -135,6 +140,7 @@ def test_further_networks_get_nics_after_the_one_for_management_and_before_load_
     order = dataclasses.replace(order, ports=(vrrp,))
     made = nova.create(order)
     assert told(admin, made).boot_nics == 2
+    built(service, made)
     networks = {each.net_id: each.port_id for each in service.compute.server_interfaces(made.compute_id)}
     assert set(networks) == {management.id, wide.id, tenant.network_id}
     assert service.network.get_port(networks[wide.id]).name == "", "Nova's own, as for Octavia"
@@ -214,6 +220,7 @@ def test_nics_come_and_go_and_ports_outlive_their_servers(nova, neutron, boot, s
     def plugged():
         return {each.port_id for each in service.compute.server_interfaces(made.compute_id)} & {vrrp.id, member.id}
 
+    built(service, made)
     assert plugged() == {vrrp.id}
     for _ in range(2):
         nova.attach(amphora_id, vrrp)
