@@ -35,6 +35,7 @@ def accounts() -> None:
     keystone = Accounts(AUTH_URL)
     keystone.sign_in()
     cloud_seed.accounts(keystone)
+    cloud_seed.balancing(keystone)
     keystone.grant("barbican", "service", "admin", "service")
     keystone.offer("barbican", "key-manager", f"http://127.0.0.1:{settings.PORTS['key-manager']}")
     for name in ("alice", "bob"):
