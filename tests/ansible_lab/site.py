@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from lictor.cli.image import manifest
 from tests.lab.cloud.settings import AUTH_URL
-from tests.lab.keystone import PASSWORD
+from tests.lab.keystone import Accounts
 from tests.systemd_lab.machine import CHECKOUT, Machine
 
 VENV = CHECKOUT / ".venv-ansible"
@@ -77,13 +77,4 @@ def public_key():
 def environment(user="admin", project="admin"):
     """What a user of the stock client has in the environment: where Keystone is, and nothing of load balancers."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-    return kept | {
-        "OS_AUTH_URL": AUTH_URL,
-        "OS_IDENTITY_API_VERSION": "3",
-        "OS_REGION_NAME": "RegionOne",
-        "OS_USERNAME": user,
-        "OS_PASSWORD": PASSWORD,
-        "OS_PROJECT_NAME": project,
-        "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_DOMAIN_NAME": "Default",
-    }
+    return kept | Accounts(AUTH_URL).environment(user, project)

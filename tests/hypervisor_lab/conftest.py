@@ -15,7 +15,7 @@ from tests.lab import hypervisor
 from tests.lab.cloud.settings import AUTH_URL, OCTAVIA
 from tests.lab.deployment import Deployment
 from tests.lab.hypervisor import connect
-from tests.lab.keystone import PASSWORD
+from tests.lab.keystone import Accounts
 
 BOUND = 1500
 """Seconds that a test may take, also the first, for which the cloud is started."""
@@ -140,11 +140,7 @@ def openrc(tmp_path_factory):
 
     def write(user):
         file = tmp_path_factory.mktemp(user) / "openrc"
-        values = {
-            "OS_AUTH_URL": AUTH_URL, "OS_IDENTITY_API_VERSION": "3", "OS_REGION_NAME": "RegionOne",
-            "OS_USERNAME": user, "OS_PASSWORD": PASSWORD, "OS_PROJECT_NAME": user,
-            "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default", "PYTHONWARNINGS": "ignore",
-        }  # fmt: skip
+        values = Accounts(AUTH_URL).environment(user, user) | {"PYTHONWARNINGS": "ignore"}
         file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items()))
         return file
 

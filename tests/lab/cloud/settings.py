@@ -53,22 +53,22 @@ def ini(sections: Sections) -> str:
     )
 
 
-def _account(user: str) -> dict[str, Any]:
+def account(user: str, auth_url: str = AUTH_URL) -> dict[str, Any]:
     """How a service speaks with others, as itself."""
     return {
-        "auth_type": "password", "auth_url": AUTH_URL, "username": user, "password": PASSWORD,
+        "auth_type": "password", "auth_url": auth_url, "username": user, "password": PASSWORD,
         "project_name": "service", "user_domain_id": "default", "project_domain_id": "default",
         "region_name": "RegionOne",
     }  # fmt: skip
 
 
-OCTAVIA = "".join(f"{name} = {value}\n" for name, value in _account("octavia").items())
+OCTAVIA = "".join(f"{name} = {value}\n" for name, value in account("octavia").items())
 """The account of the load-balancer service, as a section of lictor.conf has it."""
 
 
 def _authtoken(user: str) -> dict[str, Any]:
     """How a service has tokens checked."""
-    return _account(user) | {"www_authenticate_uri": AUTH_URL}
+    return account(user) | {"www_authenticate_uri": AUTH_URL}
 
 
 def _glance(directory: pathlib.Path, urls: Mapping[str, str]) -> Sections:
@@ -110,7 +110,7 @@ def _neutron(directory: pathlib.Path, urls: Mapping[str, str], hypervisor: str) 
         "quotas": {f"quota_{name}": -1 for name in unlimited},
         "database": {"connection": urls["neutron"]},
         "oslo_concurrency": {"lock_path": directory / "neutron/lock"},
-        "nova": _account("nova"),
+        "nova": account("nova"),
         "keystone_authtoken": _authtoken("neutron"),
     }
 
@@ -138,9 +138,9 @@ def _nova(directory: pathlib.Path, urls: Mapping[str, str], hypervisor: str) -> 
         "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 2},
         "quota": dict.fromkeys(unlimited, -1),
         "glance": {"endpoint_override": f"http://127.0.0.1:{PORTS['image']}"},
-        "neutron": _account("neutron"),
-        "placement": _account("placement"),
-        "service_user": {"send_service_user_token": True, **_account("nova")},
+        "neutron": account("neutron"),
+        "placement": account("placement"),
+        "service_user": {"send_service_user_token": True, **account("nova")},
         "vnc": {"enabled": False},
         "oslo_concurrency": {"lock_path": directory / "nova/lock"},
         "keystone_authtoken": _authtoken("nova"),

@@ -6,7 +6,7 @@ All hosts have the same files but for their own name and address, and reach the 
 import pathlib
 from typing import Any
 
-from tests.lab.cloud.settings import Sections, ini
+from tests.lab.cloud.settings import Sections, account, ini
 from tests.lab.keystone import PASSWORD
 
 VENV = pathlib.Path(__file__).parents[3] / ".venv-hypervisor"
@@ -97,12 +97,7 @@ def url(database: str) -> str:
 
 
 def _account(user: str) -> dict[str, Any]:
-    """How a service speaks with others, as itself."""
-    return {
-        "auth_type": "password", "auth_url": _AUTH_URL, "username": user, "password": PASSWORD,
-        "project_name": "service", "user_domain_id": "default", "project_domain_id": "default",
-        "region_name": "RegionOne",
-    }  # fmt: skip
+    return account(user, _AUTH_URL)
 
 
 def _at(kind: str) -> dict[str, str]:
