@@ -140,9 +140,9 @@ openstack: root $(READY) servers $(KEYSTONE) $(CLOUD) ## the drivers of Nova and
 	@$(SEALED) $(VENV)/bin/python -m pytest tests/openstack </dev/null
 
 # Two at a time, as each of them waits a lot; the longest come first. All that installs something has been made before.
-SUITES := tests/e2e databases tests/crash conformance-tempest unit
+SUITES := tests/e2e databases openstack tests/crash conformance-tempest unit
 .PHONY: test
-test: servers $(READY) $(MYSQL) $(BARBICAN) $(TEMPEST) ## everything that CI runs: lint, unit, databases, lab, conformance-tempest
+test: servers $(READY) $(MYSQL) $(BARBICAN) $(CLOUD) $(TEMPEST) ## everything that CI runs: lint, unit, databases, lab, openstack, conformance-tempest
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
 	    --old-file=root --old-file=packages --old-file=servers $(SUITES) $(filter-out $(SUITES),$(LAB_SUITES))
