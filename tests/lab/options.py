@@ -2,7 +2,7 @@
 
 from oslo_config import cfg
 
-from lictor import config
+from lictor.config.opts import OPTIONS
 
 HEAD = """# Options
 
@@ -13,7 +13,7 @@ the [operator guide](operator.md#options) says what to use them for, and how to 
 
 def page() -> str:
     """The whole page."""
-    return HEAD + "".join(_section(group, options) for group, options in config.OPTIONS.items())
+    return HEAD + "".join(_section(group, options) for group, options in OPTIONS.items())
 
 
 def _section(group: str, options: list[cfg.Opt]) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 import falcon
 from oslo_config import cfg
 
-from lictor import config
 from lictor.api import errors
+from lictor.config.opts import TLS_VERSIONS
 from lictor.model import ciphers
 
 CHOICES = ("tls_ciphers", "tls_versions", "alpn_protocols")
@@ -61,7 +61,7 @@ def _check_versions(conf: cfg.ConfigOpts, wanted: list[str]) -> None:
     if absent := [version for version in wanted if not ciphers.offers_version(version)]:
         raise errors.validation(f"tls_versions: OpenSSL does not speak {', '.join(absent)}.")
     minimum = conf.api_settings.minimum_tls_version
-    allowed = config.TLS_VERSIONS[config.TLS_VERSIONS.index(minimum) if minimum else 0 :]
+    allowed = TLS_VERSIONS[TLS_VERSIONS.index(minimum) if minimum else 0 :]
     if old := [version for version in wanted if version not in allowed]:
         raise errors.validation(f"tls_versions: {', '.join(old)} is below the minimum here, which is {minimum}.")
 

@@ -14,6 +14,7 @@ from lictor import config
 from lictor.cli import imaging
 from lictor.cli import rolling as roll
 from lictor.cli.refusal import Refusal
+from lictor.config.opts import DEFAULT_STATE_DIR
 
 HOUSES = {
     "api": "the API",
@@ -121,7 +122,7 @@ def _command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, about: str
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=about, description=about.capitalize() + ".")
-    command.add_argument("--state-dir", metavar="DIR", help=f"default: {config.DEFAULT_STATE_DIR}")
+    command.add_argument("--state-dir", metavar="DIR", help=f"default: {DEFAULT_STATE_DIR}")
     command.add_argument("--config-file", metavar="FILE", action="append", default=[], help="may be given repeatedly")
     command.add_argument("--debug", action="store_true", help="say more in the log")
     command.set_defaults(module=name)

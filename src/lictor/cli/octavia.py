@@ -8,7 +8,7 @@ from typing import Any
 
 from keystoneauth1 import loading
 
-from lictor import config
+from lictor.config.opts import default
 
 WHOLE = "*"
 """In the place of names: all of a section."""
@@ -71,7 +71,7 @@ def account_names() -> list[str]:
 def other_defaults() -> list[tuple[str, str, str, str]]:
     """Sections, options, Octavia's defaults and ours, where they differ in what Lictor would be to its users."""
     return [
-        (section, name, theirs, config.default(section, name))
+        (section, name, theirs, default(section, name))
         for section, options in _facts()["defaults"].items()
         for name, theirs in options.items()
     ]

@@ -12,6 +12,7 @@ from oslo_config import cfg
 from lictor import config
 from lictor.api import healthcheck, middleware
 from lictor.api.auth import keystone
+from lictor.config.opts import OPTIONS
 from lictor.drivers import cloud
 
 LIBRARIES = (
@@ -41,14 +42,14 @@ Options = list[tuple[str, list[cfg.Opt]]]
 
 def list_opts() -> Options:
     """Sections with their options (entry point ``oslo.config.opts``)."""
-    known = {(group, option.dest) for group, options in config.OPTIONS.items() for option in options}
+    known = {(group, option.dest) for group, options in OPTIONS.items() for option in options}
     theirs: Options = []
     for group, options in _theirs():
         kept = [copy.copy(option) for option in options if (group, option.dest) not in known]
         ours = {name: value for name, value in DEFAULTS.get(group, {}).items() if name in {o.dest for o in kept}}
         cfg.set_defaults(kept, **ours)
         theirs.append((group, kept))
-    return [*config.OPTIONS.items(), *theirs]
+    return [*OPTIONS.items(), *theirs]
 
 
 def _theirs() -> Options:

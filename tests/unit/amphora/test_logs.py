@@ -6,7 +6,7 @@ import re
 import pytest
 
 from lictor.amphora import haproxy
-from lictor.config import LOG_FORMAT
+from lictor.config.opts import LOG_FORMAT
 from lictor.model import LoadBalancer
 
 from . import trees

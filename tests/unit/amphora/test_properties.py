@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lictor.amphora import haproxy
-from lictor.config import LOG_FORMAT
+from lictor.config.opts import LOG_FORMAT
 from lictor.model import LoadBalancer
 from lictor.wire import File, HAProxy
 

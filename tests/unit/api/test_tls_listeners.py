@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lictor import config
+from lictor.config.opts import STRONG_CIPHERS
 from tests.unit.api.world import World
 from tests.unit.certs import Identity
 
@@ -38,7 +38,7 @@ def refused(world: World, **values: Any) -> str:
 
 def test_a_tls_listener_has_the_defaults_of_the_configuration(tls: World) -> None:
     listener = tls.create("listeners", **wanted(tls))
-    assert listener["tls_ciphers"] == config.STRONG_CIPHERS
+    assert listener["tls_ciphers"] == STRONG_CIPHERS
     assert listener["tls_versions"] == ["TLSv1.2", "TLSv1.3"]
     assert listener["alpn_protocols"] == ["h2", "http/1.1", "http/1.0"]
     assert listener["default_tls_container_ref"] == "www"
@@ -278,7 +278,7 @@ def test_a_prometheus_listener_may_speak_tls_and_has_no_children(tls: World) -> 
     path = f"/listeners/{plain['id']}"
     clients = {"client_ca_tls_container_ref": "ca", "client_authentication": "OPTIONAL"}
     after = tls.change(path, default_tls_container_ref="www", **clients)
-    assert (after["tls_versions"], after["tls_ciphers"]) == (["TLSv1.2", "TLSv1.3"], config.STRONG_CIPHERS)
+    assert (after["tls_versions"], after["tls_ciphers"]) == (["TLSv1.2", "TLSv1.3"], STRONG_CIPHERS)
     childless = "Protocol PROMETHEUS listeners cannot have child objects."
     pool = tls.pool(balancer)
     below = {"name": "p", "protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lictor import config
+from lictor.config.opts import STRONG_CIPHERS
 from tests.unit.api.world import World
 from tests.unit.certs import Identity
 
@@ -28,7 +28,7 @@ def refused(world: World, **values: Any) -> str:
 
 
 DEFAULTS = {
-    "tls_ciphers": config.STRONG_CIPHERS,
+    "tls_ciphers": STRONG_CIPHERS,
     "tls_versions": ["TLSv1.2", "TLSv1.3"],
     "alpn_protocols": ["h2", "http/1.1", "http/1.0"],
 }

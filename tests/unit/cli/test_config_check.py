@@ -8,6 +8,7 @@ import pytest
 from lictor import config
 from lictor.cli import checking, octavia, options
 from lictor.cli.main import main
+from lictor.config.opts import OPTIONS
 
 SECRETS = """[DEFAULT]
 transport_url = rabbit://user:hunter2@bus
@@ -277,7 +278,7 @@ def test_what_octavia_and_lictor_have_by_one_name_is_used():
 
 
 def test_no_option_of_lictors_is_told_to_have_no_meaning_and_each_fate_is_one_sentence():
-    ours = {(group, option.dest) for group, found in config.OPTIONS.items() for option in found}
+    ours = {(group, option.dest) for group, found in OPTIONS.items() for option in found}
     known = checking.Known(checking.ours())
     assert {key for key in ours if known.find(key) is None} == set()
     assert octavia.shared().isdisjoint(octavia.fates())
@@ -287,7 +288,7 @@ def test_no_option_of_lictors_is_told_to_have_no_meaning_and_each_fate_is_one_se
 def test_every_option_of_the_sample_of_lictors_own_is_used(told):
     lines = [
         f"[{group}]\n{option.dest} = {','.join(option.default) if isinstance(option.default, list) else option.default}"
-        for group, found in config.OPTIONS.items()
+        for group, found in OPTIONS.items()
         for option in found
         if option.default not in (None, []) and not isinstance(option.default, dict)
     ]

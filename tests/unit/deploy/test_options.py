@@ -9,11 +9,12 @@ import pytest
 
 from lictor import config
 from lictor.cli import options
+from lictor.config.opts import OPTIONS
 from tests.lab.options import page
 
 ROOT = pathlib.Path(__file__).parents[3]
 BIN = pathlib.Path(sys.executable).parent
-ALL = [(group, option) for group, found in config.OPTIONS.items() for option in found]
+ALL = [(group, option) for group, found in OPTIONS.items() for option in found]
 
 
 def tool(name, *words):

@@ -1,13 +1,13 @@
 """What OpenSSL makes of a list of ciphers."""
 
-from lictor import config
+from lictor.config.opts import STRONG_CIPHERS, TLS_VERSIONS
 from lictor.model import ciphers
 
 
 def test_the_strong_list_is_all_known_and_selects_itself() -> None:
-    names = config.STRONG_CIPHERS.split(":")
-    assert ciphers.unknown(config.STRONG_CIPHERS) == ()
-    assert sorted(ciphers.selected(config.STRONG_CIPHERS)) == sorted(names)
+    names = STRONG_CIPHERS.split(":")
+    assert ciphers.unknown(STRONG_CIPHERS) == ()
+    assert sorted(ciphers.selected(STRONG_CIPHERS)) == sorted(names)
 
 
 def test_groups_select_what_is_in_them() -> None:
@@ -30,4 +30,4 @@ def test_suites_of_tls_1_3_are_chosen_by_name_only() -> None:
 
 def test_versions_are_those_that_are_compiled_in() -> None:
     assert ciphers.offers_version("TLSv1.3") and ciphers.offers_version("TLSv1.2")
-    assert set(config.TLS_VERSIONS) == set(ciphers._VERSIONS)
+    assert set(TLS_VERSIONS) == set(ciphers._VERSIONS)
