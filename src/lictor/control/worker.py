@@ -209,10 +209,10 @@ class Workers:
         metrics.FAILURES.labels(type(error).__name__).inc()
         LOG.log(
             logging.WARNING if expected else logging.ERROR,
-            "Load balancer %s: %s Next try in %.1f s.",
+            "Load balancer %s, which is tried again in %.1f s: %s",
             task.load_balancer.id,
-            reason,
             pause,
+            reason,
             exc_info=None if expected else error,
         )
 
