@@ -1,6 +1,7 @@
 """The driver ``nova``: servers, what they are made from, their NICs; asserted by what Nova says afterwards."""
 
 import base64
+import contextlib
 import dataclasses
 import time
 import uuid
@@ -9,10 +10,11 @@ import msgspec
 import pytest
 
 from lictor import config, wire
-from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady
+from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady, StillLeaving
 from lictor.drivers.compute.nova import NovaCompute
 from lictor.drivers.network import base
 from tests.lab.deployment import eventually
+from tests.openstack.holding import compute_held
 
 
 @pytest.fixture
@@ -27,8 +29,19 @@ def boot(nova):
 
     yield order
     for each in ordered:
-        nova.delete(each.amphora_id)
+        gone(nova, each.amphora_id)
     nova.forget(load_balancer_id)
+
+
+def gone(nova, amphora_id):
+    """Delete, as often as it takes."""
+
+    def deleted():
+        with contextlib.suppress(StillLeaving):
+            nova.delete(amphora_id)
+            return True
+
+    eventually(deleted, 60, "the server is gone")
 
 
 def built(service, made):
@@ -100,7 +113,7 @@ def test_the_management_port_has_the_marks_of_all_ports_and_goes_with_its_amphor
     (listed,) = neutron.ports()
     assert (listed.id, listed.device_id, base.is_ours(listed)) == (port.id, order.amphora_id, True)
     for _ in range(2):
-        nova.delete(order.amphora_id)
+        gone(nova, order.amphora_id)
         assert list(service.network.ports(name=port.name)) == []
 
 
@@ -108,7 +121,7 @@ def test_what_the_cloud_does_not_make_a_server_of_leaves_no_port_once_it_is_dele
     order = boot(compute_flavor="none-such")
     with pytest.raises(ComputeError, match="none-such"):
         nova.create(order)
-    nova.delete(order.amphora_id)
+    gone(nova, order.amphora_id)
     assert list(service.network.ports(name=f"octavia-lb-mgmt-{order.amphora_id}")) == []
 
 
@@ -124,7 +137,7 @@ def test_the_groups_of_the_configuration_and_no_others_say_who_may_manage(config
         with pytest.raises(ComputeError, match="no security group of the name or id 'none-such'"):
             wrong.create(boot())
     finally:
-        nova.delete(order.amphora_id)
+        gone(nova, order.amphora_id)
         for each in groups:
             service.network.delete_security_group(each)
 
@@ -144,7 +157,7 @@ def test_further_networks_get_nics_after_the_one_for_management_and_before_load_
     networks = {each.net_id: each.port_id for each in service.compute.server_interfaces(made.compute_id)}
     assert set(networks) == {management.id, wide.id, tenant.network_id}
     assert service.network.get_port(networks[wide.id]).name == "", "Nova's own, as for Octavia"
-    nova.delete(order.amphora_id)
+    gone(nova, order.amphora_id)
     assert list(service.network.ports(network_id=wide.id)) == []
     neutron.delete_port(vrrp.id)
 
@@ -231,8 +244,23 @@ def test_nics_come_and_go_and_ports_outlive_their_servers(nova, neutron, boot, s
     for _ in range(2):
         nova.detach(amphora_id, member)
         assert plugged() == {vrrp.id}
-    nova.delete(amphora_id)
-    nova.delete(amphora_id)
+    gone(nova, amphora_id)
+    gone(nova, amphora_id)
     assert {each.id for each in admin.network.ports(network_id=tenant.network_id)} == {vrrp.id, member.id}
     for port in (vrrp, member):
         neutron.delete_port(port.id)
+
+
+def test_a_server_that_goes_slowly_holds_nobody_up_and_keeps_its_port(nova, boot, service):
+    order = boot()
+    made = nova.create(order)
+    built(service, made)
+    name = f"octavia-lb-mgmt-{order.amphora_id}"
+    with compute_held():
+        with pytest.raises(StillLeaving, match=made.compute_id):
+            nova.delete(order.amphora_id)
+        assert not nova.find(order.amphora_id).running
+        assert len(list(service.network.ports(name=name))) == 1
+    gone(nova, order.amphora_id)
+    assert nova.find(order.amphora_id) is None
+    assert list(service.network.ports(name=name)) == []

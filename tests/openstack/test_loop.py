@@ -11,6 +11,7 @@ import pytest
 
 from lictor.control import provision, vips
 from tests.lab.deployment import Deployment, Refused, eventually
+from tests.openstack.holding import compute_held
 
 QUICK = """
 [controller_worker]
@@ -211,6 +212,24 @@ def test_killed_while_it_is_deleted(deployment, service, tenant, point):
     died(deployment)
     deployment.start()
     remove(deployment, made)
+
+
+def test_a_server_that_goes_slowly_holds_up_no_other_load_balancer(tmp_path, configuration, service, tenant):
+    alone = _merged(configuration, QUICK, "[controller_worker]\nworkers = 1\n")
+    with up_to_its_end(tmp_path / "state", alone) as deployment:
+        deployment.start()
+        made = create(deployment, tenant)
+        eventually(lambda: has_a_server(service, made), 150, "a server with two NICs")
+        with compute_held():
+            deployment.call("DELETE", f"/loadbalancers/{made}?cascade=true")
+            eventually(lambda: servers(service, made)[0].task_state == "deleting", 60, "Nova has been told")
+            other = create(deployment, tenant)
+            eventually(lambda: recorded(deployment, other), 60, "the only worker has asked for another server")
+            assert deployment.call("GET", f"/loadbalancers/{made}")["provisioning_status"] == "PENDING_DELETE"
+            kinds = [each["kind"] for each in deployment.call("GET", f"/loadbalancers/{made}/events")]
+            assert "failed" not in kinds
+        deployment.wait_gone(f"/loadbalancers/{made}", 150)
+        remove(deployment, other)
 
 
 @pytest.mark.parametrize("point", ["", *vips.BETWEEN], ids=["", "and killed meanwhile"])

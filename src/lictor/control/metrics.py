@@ -45,7 +45,7 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
 )
 
-for _result in ("applied", "deleted", "failed", "waiting", "booting", "lost"):
+for _result in ("applied", "deleted", "failed", "waiting", "booting", "leaving", "lost"):
     PASSES.labels(_result)
 for _result in ("sent", "lost"):
     NOTIFICATIONS.labels(_result)

@@ -4,6 +4,7 @@ Each side effect is "make it outside, then write it down", and each starts by lo
 """
 
 import collections
+import contextlib
 import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from lictor.amphora.pki import Certificate
 from lictor.control import events, plugging, replacement
 from lictor.control.lease import hold
 from lictor.control.task import Task
-from lictor.drivers.compute.base import Boot, ComputeError, Instance
+from lictor.drivers.compute.base import Boot, ComputeError, Instance, StillLeaving
 from lictor.drivers.network import base
 from lictor.drivers.network.base import AddressUnavailable, NetworkError, Port
 from lictor.failpoints import reach
@@ -123,7 +124,8 @@ def instances(task: Task) -> None:
 def _check_boot(task: Task, amphora: Amphora, instance: Instance | None) -> None:
     """What failed to boot is no more than a reason: it goes, and the next pass makes another."""
     if instance and instance.fault and amphora.status == AmphoraStatus.BOOTING:
-        task.tools.compute.delete(amphora.id)
+        with contextlib.suppress(StillLeaving):
+            task.tools.compute.delete(amphora.id)
         raise ComputeError(f"Amphora {amphora.id} could not be started. {instance.fault}")
 
 
@@ -204,10 +206,16 @@ def leftovers(task: Task) -> None:
 
 
 def delete_instances(task: Task) -> None:
-    """Remove every instance of a load balancer that is to go."""
+    """Remove every instance of a load balancer that is to go, side by side where that takes a while."""
+    leaving: list[StillLeaving] = []
     for amphora in amphorae(task):
-        task.tools.compute.delete(amphora.id)
+        try:
+            task.tools.compute.delete(amphora.id)
+        except StillLeaving as error:
+            leaving.append(error)
         reach("instance deleted")
+    if leaving:
+        raise leaving[0]
 
 
 def delete_ports(task: Task) -> None:

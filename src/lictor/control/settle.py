@@ -85,15 +85,23 @@ def booting(task: Task, error: StillBooting) -> None:
 
     One that is being replaced keeps its share of the budget. What was asked for meanwhile is looked at at once.
     """
-    same = LoadBalancer.generation == task.claim.generation
-    retry = case((same, clock_ms() + int(error.pause * 1000 * random.uniform(1.0, 1.25))), else_=0)
 
     def transaction(session: Session) -> None:
-        _give_back(session, task, {"retry_at_ms": retry, **({"fault": str(error)} if error.slow else {})})
+        _give_back(session, task, _soon(task, error.pause) | ({"fault": str(error)} if error.slow else {}))
         if error.slow and not task.load_balancer.fault:
             history.record(session, task.load_balancer, "slow_boot", str(error))
 
     task.tools.store.write(transaction)
+
+
+def leaving(task: Task, pause: float) -> None:
+    """An instance has not gone yet: as with one that boots, the rest is done ``pause`` seconds later."""
+    task.tools.store.write(lambda session: _give_back(session, task, _soon(task, pause)))
+
+
+def _soon(task: Task, pause: float) -> dict[str, object]:
+    same = LoadBalancer.generation == task.claim.generation
+    return {"retry_at_ms": case((same, clock_ms() + int(pause * 1000 * random.uniform(1.0, 1.25))), else_=0)}
 
 
 def waiting(task: Task, seconds: float) -> None:

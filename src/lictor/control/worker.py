@@ -30,7 +30,7 @@ from lictor.control.notifications.notices import Notices
 from lictor.control.replacement import WaitsForBudget
 from lictor.control.task import Task, Tools, read_tree
 from lictor.control.vault import Vault
-from lictor.drivers.compute.base import Compute, ComputeError
+from lictor.drivers.compute.base import Compute, ComputeError, StillLeaving
 from lictor.drivers.network.base import NetworkError, Networking
 from lictor.drivers.secrets.base import SecretError
 from lictor.failpoints import reach
@@ -42,6 +42,9 @@ EXPECTED = (ComputeError, NetworkError, AgentError, SecretError, Unsupported, Un
 
 AWAY = 1.0
 """Seconds before the database is tried again when it does not work."""
+
+LEAVING = 1.0
+"""Seconds until the next look at an instance that had been told to go, and had not gone."""
 
 LOG = logging.getLogger(__name__)
 
@@ -182,6 +185,10 @@ class Workers:
             LOG.info("Load balancer %s: %s Next look in %.1f s.", task.load_balancer.id, booting, booting.pause)
             settle.booting(task, booting)
             self._doorbell.expect(task.load_balancer.id, booting)
+        except StillLeaving as leaving:
+            metrics.PASSES.labels("leaving").inc()
+            LOG.info("Load balancer %s: %s Next look in %.1f s.", task.load_balancer.id, leaving, LEAVING)
+            settle.leaving(task, LEAVING)
         except WaitsForBudget as waiting:
             metrics.PASSES.labels("waiting").inc()
             LOG.info("Load balancer %s: %s", task.load_balancer.id, waiting)

@@ -8,6 +8,7 @@ Any number of housekeepers may do all this at the same time: each counts the age
 remove what is gone already is no error, of the drivers as of the database.
 """
 
+import contextlib
 import datetime
 import functools
 import logging
@@ -18,7 +19,7 @@ from sqlalchemy import Delete, Update, delete, select, update
 from sqlalchemy.orm import Session
 
 from lictor.control.periodic import Periodic
-from lictor.drivers.compute.base import Compute
+from lictor.drivers.compute.base import Compute, StillLeaving
 from lictor.drivers.network.base import Networking, Port, is_ours
 from lictor.model import (
     AdditionalVip,
@@ -110,7 +111,8 @@ class Housekeeper(Periodic):
             self._networking.delete_port(orphan)
         else:
             LOG.warning("Amphora %s belongs to nothing: removed.", orphan)
-            self._compute.delete(orphan)
+            with contextlib.suppress(StillLeaving):  # the next turn sees whether it has gone
+                self._compute.delete(orphan)
 
 
 def _execute(session: Session, statement: Delete | Update) -> None:

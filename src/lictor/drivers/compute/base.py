@@ -19,6 +19,10 @@ class ComputeError(Exception):
     """The instance could not be made, found or removed; the message is for users to read, and trying again may help."""
 
 
+class StillLeaving(ComputeError):
+    """An instance was told to go, and is not gone yet: no failure; ``delete`` is to be called again a little later."""
+
+
 class HostNotReady(Exception):
     """This host cannot run amphorae; the message says in one sentence why and what to do."""
 
@@ -82,7 +86,10 @@ class Compute(Protocol):
         """The instance of this amphora, or None if nothing of it is left."""
 
     def create(self, boot: Boot) -> Instance:
-        """Begin to make the instance, and wait for nothing that takes long. What a dead attempt left is replaced."""
+        """Begin to make the instance, and wait for nothing that takes long. What a dead attempt left is replaced.
+
+        Raises ``StillLeaving`` if that is not gone yet.
+        """
 
     def attach(self, amphora_id: str, port: Port) -> None:
         """See that the amphora has a NIC for this port (its MAC address, on its network).
@@ -94,13 +101,19 @@ class Compute(Protocol):
         """See that it has none."""
 
     def delete(self, amphora_id: str) -> None:
-        """Remove the instance and all its NICs; on return nothing of it is left."""
+        """Remove the instance and all its NICs; on return nothing of it is left.
+
+        Raises ``StillLeaving`` if that takes longer than a worker should wait.
+        """
 
     def forget(self, load_balancer_id: str) -> None:
         """Remove what the amphorae of a load balancer shared; they are gone. Idempotent."""
 
     def purge(self) -> None:
-        """Remove every instance of this deployment and what they share; the database may be gone already."""
+        """Remove every instance of this deployment and what they share; the database may be gone already.
+
+        Waits until they are gone.
+        """
 
     def instances(self) -> list[Instance]:
         """All instances of this deployment, also those that no row speaks of."""

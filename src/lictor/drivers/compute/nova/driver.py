@@ -1,6 +1,7 @@
 """Amphorae as servers: made, found again by their name and tag, plugged, removed."""
 
 import base64
+import contextlib
 import threading
 import time
 from typing import Any
@@ -12,7 +13,7 @@ from oslo_config import cfg
 
 from lictor import config
 from lictor.drivers import sdk
-from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady, Instance
+from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady, Instance, StillLeaving
 from lictor.drivers.compute.nova import management, parts, words
 from lictor.drivers.compute.nova.inventory import NovaInventory
 from lictor.drivers.compute.nova.words import PREFIX, asked
@@ -22,6 +23,9 @@ from lictor.wire import FirstSteps, Interface
 
 _PAUSE = 0.5
 """Seconds between looks at a server that is being built or deleted."""
+
+_PATIENCE = 2.0
+"""Seconds that a worker waits for a server to go, before it sees to something else meanwhile."""
 
 _GONE = 60.0
 """Seconds that a server may take to go, and a NIC to come."""
@@ -50,6 +54,7 @@ class NovaCompute:
         self._tag = config.deployment_tag(conf)
         # The two of a pair boot side by side: each would make a group of its own, and nothing would keep them apart.
         self._grouping = threading.Lock()
+        self._leaving: dict[str, float] = {}  # servers that go slowly, and when that was first seen
 
     @property
     def _nova(self) -> Any:
@@ -143,15 +148,24 @@ class NovaCompute:
         return base64.b64encode(msgspec.json.encode(steps)).decode()
 
     def delete(self, amphora_id: str) -> None:
-        """Remove its servers, wait until they are gone, as their ports are free then, and the management port."""
+        """Remove its servers and, once they are gone, the management port, as ports are free then."""
         servers = self._servers(amphora_id)
         self._ask_to_delete(servers)
-        deadline = time.monotonic() + _GONE
+        deadline = time.monotonic() + _PATIENCE
         while servers and (servers := self._servers(amphora_id)):
             if time.monotonic() > deadline:
-                raise ComputeError(f"Nova has not deleted server {servers[0].id} within {_GONE:.0f} s.")
+                raise self._late(servers[0].id)
             time.sleep(_PAUSE)
         management.removed(self._networking, amphora_id)
+
+    def _late(self, server_id: str) -> ComputeError:
+        """What it means that this server is still there."""
+        clock = time.monotonic()
+        # Another worker may see the end of one: nothing is kept for good.
+        self._leaving = {each: since for each, since in self._leaving.items() if clock - since < 60 * _GONE}
+        if clock - self._leaving.setdefault(server_id, clock) > _GONE:
+            return ComputeError(f"Nova has not deleted server {server_id} within {_GONE:.0f} s.")
+        return StillLeaving(f"Nova is deleting server {server_id}.")
 
     def _ask_to_delete(self, servers: list[Any]) -> None:
         for server in servers:
@@ -163,9 +177,14 @@ class NovaCompute:
         servers = self._all()
         self._ask_to_delete(servers)  # They go side by side.
         for amphora_id in {words.instance(server).amphora_id for server in servers}:
-            self.delete(amphora_id)
+            self._delete_to_the_end(amphora_id)
         for load_balancer_id in {server.metadata.get("load_balancer_id", "") for server in servers} - {""}:
             self.forget(load_balancer_id)
+
+    def _delete_to_the_end(self, amphora_id: str) -> None:
+        while True:
+            with contextlib.suppress(StillLeaving):
+                return self.delete(amphora_id)
 
     def forget(self, load_balancer_id: str) -> None:
         """Remove the server group of its amphorae."""

@@ -29,12 +29,13 @@ def asked(what: str, service: str = "Nova") -> Iterator[None]:
 def instance(server: Any) -> Instance:
     """A server as an instance. Its address is what it was born with: Nova shows it, by networks' names, much later."""
     task = f" ({server.task_state})" if server.task_state else ""
+    leaves = server.task_state == "deleting"
     return Instance(
         amphora_id=server.name.removeprefix(PREFIX),
         compute_id=server.id,
         lb_network_ip=server.metadata.get(ADDRESS, ""),
-        running=server.status in _ALIVE,
-        fault=_fault(server) if server.status == "ERROR" else "",
+        running=server.status in _ALIVE and not leaves,
+        fault=_fault(server) if server.status == "ERROR" and not leaves else "",
         said=f"Its server {server.id} is in {server.status}{task}.",
     )
 
