@@ -67,7 +67,7 @@ def _pool(change: Change, listener: Listener, wanted: L7PolicyInGraph, named: ne
         pool = change.find(POOLS, Pool, wanted.redirect_pool_id)
     else:
         return None
-    pools.check_fit(listener, pool)
+    pools.check_fit(change, listener, pool)
     return pool
 
 
@@ -167,7 +167,7 @@ def _update(change: Change, policy: L7Policy, values: dict[str, Any]) -> None:
         raise _invalid(str(error)) from None
     redirects = _redirection(action, {name: getattr(policy, name) for name in _REDIRECTION} | named)
     if named.get("redirect_pool_id") and redirects["redirect_pool_id"]:
-        pools.check_fit(policy.listener, change.find(POOLS, Pool, redirects["redirect_pool_id"]))
+        pools.check_fit(change, policy.listener, change.find(POOLS, Pool, redirects["redirect_pool_id"]))
     if "position" in values:
         order = [other for other in _present(change, policy.listener_id) if other is not policy]
         place(order, policy, values.pop("position"))

@@ -51,7 +51,7 @@ def create(change: Change, wanted: ListenerInGraph, named: nested.Pools) -> List
     default_pool = _default_pool(change, wanted, named)
     listener = Listener(default_pool_id=default_pool.id if default_pool else None, **values)
     if default_pool is not None:
-        pools.check_fit(listener, default_pool)
+        pools.check_fit(change, listener, default_pool)
     change.add(listener, wanted.tags)
     if wanted.l7policies:
         l7policies.create(change, listener, wanted.l7policies, named)
@@ -137,7 +137,7 @@ class ListenerItem(Item):
             named = dict(values)
             listenerchecks.check(change, listener.protocol, named, columns(listener))
             if values.get("default_pool_id"):
-                pools.check_fit(listener, change.find(POOLS, Pool, values["default_pool_id"]))
+                pools.check_fit(change, listener, change.find(POOLS, Pool, values["default_pool_id"]))
             change.update(listener, named)
             confirm(listener)
 

@@ -18,11 +18,11 @@ from lictor.api.kinds import parse_address
 from lictor.api.requests.members import MemberInBatch, MemberInGraph, MemberPost, MemberPut
 from lictor.api.resource import Api, Change, Reader, begin_at, owner_below, rule
 from lictor.api.views import MEMBERS, POOLS, Document
-from lictor.model import Member, Pool
+from lictor.model import Listener, Member, Pool
 from lictor.model.changes import mark_deleted
 from lictor.model.offers import flavor_data
 from lictor.model.queries import forget, tags_of
-from lictor.model.rules import member_fits_vips
+from lictor.model.rules import DATAGRAM_POOLS, member_fits_vips
 from lictor.model.statuses import Operating, Provisioning
 
 _COLUMNS = (
@@ -126,7 +126,8 @@ def _in_the_way(session: Session, pool: Pool, wanted: MemberPost) -> dict[Key, M
 class _Fit:
     """What an address of a member is checked against; it is the same for all members of a pool."""
 
-    protocol: str
+    session: Session
+    pool: Pool
     vips: list[str]
     carried: bool
 
@@ -134,19 +135,38 @@ class _Fit:
     def of(cls, change: Change, pool: Pool) -> "_Fit":
         load_balancer = change.load_balancer
         vips = [load_balancer.vip_address, *(vip.ip_address for vip in load_balancer.additional_vips)]
-        return cls(pool.protocol, [vip for vip in vips if vip], supported.data_plane(change.api.conf))
+        return cls(change.session, pool, [vip for vip in vips if vip], supported.data_plane(change.api.conf))
 
     def check(self, address: str) -> None:
         if parse_address(address) in self.vips:
             raise errors.validation(
                 f"Member address {address} is the VIP of its own load balancer, which would be a loop."
             )
-        if self.carried and not member_fits_vips(self.protocol, address, self.vips):
+        if self.pool.protocol in DATAGRAM_POOLS and self._in_use():
+            self.check_version(address)
+
+    def _in_use(self) -> bool:
+        """Until a listener uses it, a pool may have any members, as with Octavia."""
+        users = select(Listener.id).where(Listener.default_pool_id == self.pool.id)
+        return self.session.scalars(users.limit(1)).first() is not None
+
+    def check_version(self, address: str) -> None:
+        if self.carried and not member_fits_vips(self.pool.protocol, address, self.vips):
             raise errors.validation(
                 f"Member address {address} is of another IP version than the load balancer's VIP, which "
-                f"{self.protocol} does not cross: use a member of the VIP's version, or an additional VIP of the "
+                f"{self.pool.protocol} does not cross: use a member of the VIP's version, or an additional VIP of the "
                 "member's."
             )
+
+
+def check_reached(change: Change, pool: Pool) -> None:
+    """Raises 400 unless the VIPs reach the members of a pool that a listener is about to use."""
+    if pool.protocol not in DATAGRAM_POOLS:
+        return
+    fit = _Fit.of(change, pool)
+    there = Member.provisioning_status != Provisioning.PENDING_DELETE
+    for address in change.session.scalars(select(Member.address).where(Member.pool_id == pool.id, there)):
+        fit.check_version(address)
 
 
 def _make_room(change: Change, wanted: Asked, taken: dict[Key, Member]) -> None:

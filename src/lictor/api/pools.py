@@ -54,7 +54,7 @@ def _check_tls(change: Change, protocol: str, named: dict[str, Any], before: dic
         tls.check_spoken(change.api.conf, before | named)
 
 
-def check_fit(listener: Listener, pool: Pool) -> None:
+def check_fit(change: Change, listener: Listener, pool: Pool) -> None:
     """Raises 400 unless the listener may use the pool."""
     if listener.protocol == "PROMETHEUS":
         raise errors.no_children(listener.protocol)
@@ -63,6 +63,7 @@ def check_fit(listener: Listener, pool: Pool) -> None:
             f"The pool protocol '{pool.protocol}' is invalid while the listener protocol is '{listener.protocol}'."
         )
     check_cookies(listener.protocol, pool)
+    members.check_reached(change, pool)
 
 
 def check_cookies(listener_protocol: str, pool: Pool) -> None:
@@ -129,7 +130,7 @@ class PoolCollection(Reader):
                 raise errors.conflict("This listener already has a default pool")
             pool = create(change, wanted)
             if listener is not None:
-                check_fit(listener, pool)
+                check_fit(change, listener, pool)
                 change.update(listener, {"default_pool_id": pool.id})
             session.flush()
             return POOLS.show(session, pool.id)

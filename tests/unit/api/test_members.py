@@ -240,9 +240,10 @@ def test_weight_has_both_ends_of_its_range(world: World, pool: dict) -> None:
     assert {last: member["weight"] for last, member in shown(world, pool).items()} == {"1": 0, "2": 256}
 
 
-def test_members_of_udp_pools_are_of_the_vips_ip_version(world: World) -> None:
+def test_members_of_udp_pools_that_are_used_are_of_the_vips_ip_version(world: World) -> None:
     balancer = world.balancer()
     pool = world.pool(balancer, protocol="UDP")
+    world.listener(balancer, protocol="UDP", default_pool_id=pool["id"])
     world.member(pool, "192.0.2.7", monitor_address="2001:db8::7")
     path = f"pools/{pool['id']}/members"
     text = world.create(path, 400, address="2001:db8::1", protocol_port=53)
@@ -250,6 +251,20 @@ def test_members_of_udp_pools_are_of_the_vips_ip_version(world: World) -> None:
     batch = [{"address": "192.0.2.7", "protocol_port": 80}, {"address": "2001:db8::1", "protocol_port": 53}]
     assert "another IP version" in world.call("PUT", f"/{path}", 400, {"members": batch})["faultstring"]
     assert [each["address"] for each in world.get(f"/{path}")["members"]] == ["192.0.2.7"]
-    wanted = {"loadbalancer_id": balancer["id"], "protocol": "UDP", "lb_algorithm": "ROUND_ROBIN"}
-    assert "another IP version" in world.create("pools", 400, **wanted, members=batch)
     world.member(world.pool(balancer), "2001:db8::1")
+
+
+def test_a_udp_pool_with_members_of_another_ip_version_cannot_be_used(world: World) -> None:
+    balancer = world.balancer()
+    six = [{"address": "2001:db8::1", "protocol_port": 53}]
+    wanted = {"protocol": "UDP", "lb_algorithm": "ROUND_ROBIN", "members": six}
+    pool = world.create("pools", loadbalancer_id=balancer["id"], **wanted)
+    assert [each["address"] for each in world.get(f"/pools/{pool['id']}/members")["members"]] == ["2001:db8::1"]
+    ask = {"loadbalancer_id": balancer["id"], "protocol": "UDP", "protocol_port": 53}
+    assert "another IP version" in world.create("listeners", 400, **ask, default_pool_id=pool["id"])
+    assert "another IP version" in world.create("listeners", 400, **ask, default_pool=wanted)
+    listener = world.create("listeners", **ask)
+    assert "another IP version" in world.create("pools", 400, listener_id=listener["id"], **wanted)
+    change = {"listener": {"default_pool_id": pool["id"]}}
+    assert "another IP version" in world.call("PUT", f"/listeners/{listener['id']}", 400, change)["faultstring"]
+    assert world.get(f"/listeners/{listener['id']}")["listener"]["default_pool_id"] is None
