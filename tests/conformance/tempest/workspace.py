@@ -13,7 +13,6 @@ BIN = ROOT / ".venv-tempest/bin"
 PROVIDERS = {
     "amphora": "Lictor's own: HAProxy in amphorae.",
     "octavia": "Another name of the amphora provider.",
-    "lictor": "A third name of the amphora provider.",
     "noop_driver": "No data plane.",
 }
 
