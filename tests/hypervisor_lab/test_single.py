@@ -79,6 +79,12 @@ def test_a_certificate_out_of_barbican(balancer, openstack, hosts, tmp_path):
     openstack.succeeds(f"secret delete {stored}")
 
 
+def test_the_kernel_of_the_image_has_sctp(balancer, openstack):
+    listener = openstack.shown("listener create --name sigtran --protocol SCTP --protocol-port 2905 --wait lb1")
+    assert listener["provisioning_status"] == "ACTIVE"
+    openstack("listener delete --wait sigtran")
+
+
 def test_a_floating_ip(balancer, openstack, hosts):
     made = openstack.succeeds(
         f"floating ip create --port {balancer['vip_port_id']} public -f value -c floating_ip_address"

@@ -142,6 +142,8 @@ def _mariadb_prepare(directory: pathlib.Path) -> list[str]:
 def _mariadb_command(directory: pathlib.Path, quick: bool) -> list[str]:
     # Without Debian's configuration, MariaDB's own defaults hold: latin1, and letters of either case are equal.
     places = [f"--datadir={directory}/data", f"--socket={directory}/sock", f"--pid-file={directory}/pid"]
+    # At its start it removes what it takes for its own in the folder for temporary tables: no other one's may be there.
+    places.append(f"--tmpdir={directory}")
     options = ["--skip-networking", "--max-connections=400", "--innodb-buffer-pool-size=256M"]
     return ["/usr/sbin/mariadbd", "--no-defaults", *places, *options, *(_MARIADB_QUICK if quick else ())]
 

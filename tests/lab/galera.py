@@ -139,7 +139,7 @@ class Node:
         return [f"--wsrep-start-position={found[-1]}"] if found else []
 
 
-_PLACES = {"datadir": "data", "socket": "sock", "pid-file": "pid"}
+_PLACES = {"datadir": "data", "socket": "sock", "pid-file": "pid", "tmpdir": "."}
 
 
 class Cluster:

@@ -1,9 +1,11 @@
 """What the cloud has on its first day: all that ``tests.lab.cloud`` has, by the same names, and more networks."""
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Iterator
 
+from openstack import exceptions
 from openstack.connection import Connection
 
 from lictor.cli.image import manifest
@@ -112,6 +114,7 @@ def await_networks(admin: Connection) -> None:
 
     A port that is made while the DHCP agent still reads its networks is passed over by it, and never becomes ACTIVE.
     """
+    _serve(admin)
 
     def wired() -> bool:
         ports = [port for port in admin.network.ports() if port.device_owner.startswith("network:")]
@@ -119,6 +122,20 @@ def await_networks(admin: Connection) -> None:
         return len(owners) == len(ports) and owners.count("network:dhcp") == _SERVED
 
     eventually(wired, PATIENCE, "DHCP and the router are wired")
+
+
+def _serve(admin: Connection) -> None:
+    """Give the DHCP agent the networks that it was not given when it began.
+
+    It asks for them once. If Neutron does not know it yet at that moment, there are none for it.
+    """
+    agents = "DHCP agent"
+    agent = eventually(lambda: next(admin.network.agents(agent_type=agents, is_alive=True), None), PATIENCE, agents)
+    served = {each.id for each in admin.network.dhcp_agent_hosting_networks(agent)}
+    for network in admin.network.networks(is_router_external=False):
+        if network.id not in served:
+            with contextlib.suppress(exceptions.ConflictException):  # it has it after all
+                admin.network.add_dhcp_agent_to_network(agent, network)
 
 
 def _up(admin: Connection) -> list[str]:
