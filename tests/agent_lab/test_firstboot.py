@@ -44,6 +44,14 @@ def test_the_nic_with_the_mac_address_gets_addresses_mtu_and_routes_and_once_mor
         assert (route["gateway"], route["dev"]) == ("198.18.2.1", nic)
 
 
+def test_an_mtu_that_the_nic_cannot_have_keeps_nobody_from_booting(nic):
+    told = wire.Interface(name="eth0", mac=MAC, mtu=100_000, addresses=["198.18.2.5/24"])
+    for _ in range(2):
+        firstboot.listen(drive(told))
+        (link,) = ip("-details", "link", "show", "dev", nic)
+        assert link["mtu"] == link["max_mtu"] == 65535
+
+
 def test_a_nic_that_never_comes_is_named(monkeypatch):
     monkeypatch.setattr(firstboot, "PATIENCE", 0.1)
     told = wire.Interface(name="eth0", mac="fa:16:3e:ff:ff:ff", addresses=["198.18.2.5/24"])

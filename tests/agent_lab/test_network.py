@@ -56,6 +56,14 @@ def test_an_interface_becomes_what_the_state_says_and_again_what_the_next_one_sa
     assert amphora.answers(3) == {"first"}
 
 
+def test_an_mtu_that_the_nic_cannot_have_stops_no_other_change(amphora, webs):
+    wanted = with_interface(amphora.state([amphora.member(webs[0])]), mtu=100_000)
+    for _ in range(2):
+        amphora.deliver(wanted)
+        assert " mtu 65535 " in amphora.inner("link show dev eth1")
+    assert amphora.answers(3) == {"first"}
+
+
 def test_an_address_may_change_within_its_subnet(amphora, webs):
     servers = [amphora.member(webs[0])]
     amphora.deliver(amphora.state(servers))

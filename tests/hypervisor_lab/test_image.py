@@ -56,7 +56,7 @@ def booted(service, image, port, steps):
 
 def first_steps(authority, amphora, port, address):
     papers = authority.issue_server(amphora, 3600)
-    management = wire.Interface(name="eth0", mac=port.mac_address, addresses=[f"{address}/24"])
+    management = wire.Interface(name="eth0", mac=port.mac_address, mtu=0, addresses=[f"{address}/24"])
     return wire.FirstSteps(
         amphora_id=amphora, certificate=papers.certificate, private_key=papers.private_key,
         client_ca=authority.ca_pem, management=management,

@@ -244,10 +244,16 @@ def listen(drive: Drive) -> str:
     address = ""
     for nic in drive.nics:
         device = _await_nic(nic.mac)
-        _run("ip", "-batch", "-", text=commands(nic, device))
+        _run("ip", "-batch", "-", text=commands(_possible(nic, device), device))
         address = address or (nic.addresses or _leased(device))[0]
     say(f"the agent listens on {address}")
     return address.partition("/")[0]
+
+
+def _possible(nic: wire.Interface, device: str) -> wire.Interface:
+    """The same with an MTU that the device can have, as the agent does for NICs that come later."""
+    (link,) = json.loads(_run("ip", "-json", "-details", "link", "show", "dev", device))
+    return msgspec.structs.replace(nic, mtu=min(nic.mtu, link.get("max_mtu") or nic.mtu))
 
 
 def commands(nic: wire.Interface, device: str) -> str:

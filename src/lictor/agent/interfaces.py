@@ -78,7 +78,7 @@ def plan(
     for link in outer:
         if link.address.lower() in named and link.address.lower() not in here:
             # Its final name may still be another's, in either namespace: it travels under one of its own.
-            transit = Link(ifname=f"new{link.ifindex}", address=link.address)
+            transit = Link(ifname=f"new{link.ifindex}", address=link.address, max_mtu=link.max_mtu)
             result.outer.append(f"link set dev {link.ifname} netns {{namespace}} name {transit.ifname}")
             here[link.address.lower()] = transit
     for interface in wanted:
@@ -110,8 +110,10 @@ def _shape(interface: wire.Interface, link: Link, present: list[tuple[int, Kerne
         now = f"was{link.ifindex}" if link.ifindex else link.ifname  # cleared just now, or in transit
         result.inner.append(f"link set dev {now} name {name}")
     down = link.ifname != name or "UP" not in link.flags
-    if down or link.mtu != interface.mtu:
-        result.inner.append(f"link set dev {name} mtu {interface.mtu} up")
+    # A network's may have become greater since its hypervisor made this NIC, and what cannot be had must stop nothing.
+    mtu = min(interface.mtu, link.max_mtu or interface.mtu)
+    if down or link.mtu != mtu:
+        result.inner.append(f"link set dev {name} mtu {mtu} up")
     # The kernel drops routes when the link goes down.
     kept = [] if down else [(family, route) for family, route in present if route.dev == name]
     result.inner.extend(_stale(interface, kept))

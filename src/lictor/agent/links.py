@@ -14,12 +14,13 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """One NIC; ``address`` is its MAC."""
+    """One NIC; ``address`` is its MAC, ``max_mtu`` 0 if it sets no limit."""
 
     ifname: str
     ifindex: int = 0
     address: str = ""
     mtu: int = 0
+    max_mtu: int = 0
     flags: list[str] = []
     addr_info: list[Address] = []
     link_type: str = ""
@@ -40,7 +41,7 @@ def links(namespace: str = "") -> list[Link]:
 
     Not the loopback, nor the tunnels that some kernels put into each namespace.
     """
-    found = msgspec.json.decode(_ip(namespace, "-json", "address", "show") or "[]", type=list[Link])
+    found = msgspec.json.decode(_ip(namespace, "-json", "-details", "address", "show") or "[]", type=list[Link])
     return [link for link in found if link.link_type == "ether"]
 
 
