@@ -48,7 +48,7 @@ KEYSTONE := .venv-keystone/.ready
 TEMPEST := .venv-tempest/.ready
 CLOUD := .venv-cloud/.ready
 $(KEYSTONE): WANTED := keystone cheroot
-$(TEMPEST): WANTED := tempest octavia-tempest-plugin
+$(TEMPEST): WANTED := tempest octavia-tempest-plugin barbican-tempest-plugin
 $(CLOUD): WANTED := glance neutron nova openstack-placement pymysql pyuwsgi
 $(KEYSTONE) $(TEMPEST) $(CLOUD): | $(if $(filter 0,$(shell id -u)),packages)
 	$(@D)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(@D)
@@ -132,7 +132,7 @@ $(SERVER): $(TEMPEST)
 
 conformance-tempest-cloud: SUITE ?= api
 .PHONY: conformance-tempest-cloud
-conformance-tempest-cloud: root $(READY) servers $(KEYSTONE) $(CLOUD) $(TEMPEST) $(SERVER) ## the same on a real Neutron and Nova; SUITE=api, scenario or pair; TESTS='regular expression'
+conformance-tempest-cloud: root $(READY) servers $(BARBICAN) $(CLOUD) $(TEMPEST) $(SERVER) ## the same on a real Neutron and Nova; SUITE=api, scenario, tls or pair; TESTS='regular expression'
 	@$(SEALED) $(VENV)/bin/python -m tests.conformance.tempest.cloud --suite $(SUITE) '$(TESTS)' </dev/null
 
 .PHONY: openstack

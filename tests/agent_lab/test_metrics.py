@@ -16,7 +16,7 @@ METRICS = [
     "frontend scrape",
     "    mode http",
     "    bind {vip}:8088",
-    "    http-request return status 404 unless {{ path /metrics }}",
+    "    http-request return status 404 unless {{ path / /metrics }}",
     "    http-request return status 405 hdr Allow GET unless METH_GET",
     f"    default_backend {wire.METRICS_BACKEND}",
 ]
@@ -64,7 +64,8 @@ def test_an_amphora_tells_octavias_metrics_and_nothing_else(amphora, webs):
     for member in members:
         assert found["octavia_member_http_responses_total", "2xx", member.name, amphora.backend] == 5
     assert not [name for name in found if "haproxy" in name[0] or any("lictor" in label for label in name[1:])]
-    assert [ask(amphora, path)[0] for path in ("/", "/metrics/", "/stats", "/metrics2")] == [404] * 4
+    assert [ask(amphora, path)[0] for path in ("/metrics/", "/stats", "/metrics2")] == [404] * 3
+    assert ask(amphora, "/")[0] == 200
     assert ask(amphora, method="POST")[0] == 405
     assert ask(amphora, "/metrics?collect[]=x")[0] == 200
 

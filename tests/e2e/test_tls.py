@@ -309,13 +309,13 @@ def test_http2_is_spoken_with_clients_and_members_that_can(balancer, papers, sec
 
     version, answer = speak(443, "--http2")
     assert version == "2 200"
-    assert "strict-transport-security: max-age=31536000; includeSubDomains; preload" in answer
+    assert "strict-transport-security: max-age=31536000; includeSubDomains; preload;" in answer
     assert learnt(answer.split("\n")[-2])["alpn"] == "h2", "HTTP/2 to the member, too"
     assert speak(443, "--http1.1")[0] == "1.1 200"
     assert speak(8443, "--http2")[0] == "1.1 200", "the listener does not offer HTTP/2"
     version, answer = speak(9443, "--http2")
     assert version == "2 503"
-    assert "strict-transport-security: max-age=60\n" in answer.lower(), "in HAProxy's own answers, too"
+    assert "strict-transport-security: max-age=60;\n" in answer.lower(), "in HAProxy's own answers, too"
     lb.pool(alpn_protocols=["http/1.1"])
     assert learnt(speak(443, "--http2")[1].split("\n")[-2])["alpn"] == "http/1.1"
 

@@ -354,6 +354,27 @@ def test_barbican_knows_which_load_balancers_use_a_secret_for_as_long_as_they_do
     assert cloud.notes() == set()
 
 
+def test_a_secret_that_is_used_no_more_can_be_deleted_at_once(cloud: Cloud, alice: Any) -> None:
+    first, second = (stored(alice, WEB.pkcs12()) for _ in range(2))
+    balancer = cloud.tls(first, sni_container_refs=[second])
+    cloud.upkeep().turn()
+    listener = cloud.get(f"/loadbalancers/{balancer['id']}")["loadbalancer"]["listeners"][0]["id"]
+
+    def release() -> tuple[list[str], list[str]]:
+        consumers.release(cloud.store, cloud.keys, balancer["id"])
+        return users_of(alice, first), users_of(alice, second)
+
+    assert release() == ([balancer["id"]], [balancer["id"]])
+    cloud.call("PUT", f"/listeners/{listener}", 200, {"listener": {"sni_container_refs": []}})
+    assert release() == ([balancer["id"]], [])
+    cloud.settle()
+    cloud.call("DELETE", f"/loadbalancers/{balancer['id']}?cascade=true", 204)
+    assert release() == ([], [])
+    assert cloud.notes() == set()
+    for each in (first, second):
+        alice.secrets.delete(each)
+
+
 def dying(cloud: Cloud, place: str) -> None:
     """One turn of upkeep in a process that is killed there."""
     child = os.fork()

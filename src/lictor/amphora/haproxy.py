@@ -40,7 +40,7 @@ _HEADERS = {
 
 # The agent has the backend in its own section.
 _METRICS = [
-    line(keywords("http-request return status 404 unless { path /metrics }")),
+    line(keywords("http-request return status 404 unless { path / /metrics }")),
     line(keywords("http-request return status 405 hdr Allow GET unless METH_GET")),
     line(keywords(f"default_backend {METRICS_BACKEND}")),
 ]

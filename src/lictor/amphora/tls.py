@@ -75,12 +75,12 @@ def frontend_lines(listener: Listener) -> list[str]:
 
 
 def _hsts(listener: Listener) -> list[str]:
-    """RFC 6797: in every answer, HAProxy's own among them."""
+    """RFC 6797: in every answer, HAProxy's own among them; to the semicolon as Octavia's, which clients compare."""
     if listener.hsts_max_age is None:
         return []
-    value = f"max-age={number(listener.hsts_max_age)}"
-    value += "; includeSubDomains" if listener.hsts_include_subdomains else ""
-    value += "; preload" if listener.hsts_preload else ""
+    value = f"max-age={number(listener.hsts_max_age)};"
+    value += " includeSubDomains;" if listener.hsts_include_subdomains else ""
+    value += " preload;" if listener.hsts_preload else ""
     return [line(keywords("http-after-response set-header Strict-Transport-Security"), quoted(value))]
 
 

@@ -4,14 +4,15 @@ Read from top to bottom. Each step observes, compares, and does what is missing;
 run again by another worker, because whatever it makes outside has a name that follows from a row.
 
     create or update:  due certificates → amphora rows → ports → who may reach them → instances → NICs → desired state
-                       delivered → what is left over removed
-    delete:            instances → ports → what is shared   (the rows go when the deletion is settled)
+                       delivered → what is left over removed → secrets released
+    delete:            instances → ports → what is shared → secrets released   (the rows go when that is settled)
 """
 
 from typing import Protocol
 
 from lictor import failpoints
 from lictor.control import certificates, delivery, handover, protection, provision, replacement
+from lictor.control.release import release_secrets
 from lictor.control.task import Task
 from lictor.drivers.secrets.base import SecretError
 
@@ -34,12 +35,14 @@ CONVERGE: tuple[Step, ...] = (
     provision.nics,
     delivery.deliver,
     provision.leftovers,
+    release_secrets,
 )
 
 DELETE: tuple[Step, ...] = (
     provision.delete_instances,
     provision.delete_ports,
     protection.unprotect,
+    release_secrets,
 )
 
 

@@ -17,7 +17,7 @@ class Vault:
     """Reads secrets that have changed, and remembers what it read. For use by several threads."""
 
     def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
+        self.secrets = secrets
         self._read: dict[str, Callable[[str, str], str]] = {
             CERTIFICATE: lambda project, ref: _bundle(secrets.certificate(project, ref, lapsed=True)),
             AUTHORITY: lambda project, ref: secrets.authority(project, ref, lapsed=True).certificates,
@@ -52,7 +52,7 @@ class Vault:
 
     def version(self, project_id: str, reference: str) -> str:
         """Something that differs when the content does. Raises ``SecretError``."""
-        return self._secrets.version(project_id, reference)
+        return self.secrets.version(project_id, reference)
 
     def forget(self, used: Collection[tuple[str, str, str]]) -> None:
         """Keep in memory only what is in use: (kind, project id, reference)."""

@@ -17,15 +17,17 @@ from pathlib import Path
 from lictor.api.kernel import has_sctp
 from tests.conformance.tempest.__main__ import API, BUG, closing, report
 from tests.conformance.tempest.workspace import BIN, PROVIDERS, Workspace, configuration
+from tests.lab.barbican import Barbican
 from tests.lab.cloud import cloud, connect, there_already
 from tests.lab.cloud.settings import AUTH_URL, NAMESPACES
 from tests.lab.deployment import Deployment, eventually
-from tests.lab.keystone import PASSWORD
+from tests.lab.keystone import PASSWORD, Accounts
 
 SUITES = {
     "api": API,
     "scenario": r"^octavia_tempest_plugin\.tests\.scenario\..*",
     "pair": r"^octavia_tempest_plugin\.tests\.act_stdby_scenario\..*",
+    "tls": r"^octavia_tempest_plugin\.tests\.barbican_scenario\..*",
 }
 """What may be asked for; ``pair`` with two amphorae for each load balancer."""
 
@@ -38,7 +40,10 @@ def main():
     directory = Path(tempfile.mkdtemp(prefix="lictor-tempest-cloud-"))
     print(f"{options.suite} in {directory}", flush=True)
     began = time.monotonic()
-    with contextlib.nullcontext() if there_already() else cloud(directory / "cloud", NAMESPACES):
+    with (
+        contextlib.nullcontext() if there_already() else cloud(directory / "cloud", NAMESPACES),
+        Barbican(directory / "barbican", accounts()),
+    ):
         results, left = suite(directory, options)
     failed = report(results)
     print(f"{time.monotonic() - began:.0f} s")
@@ -53,6 +58,14 @@ def parse():
     parser.add_argument("--suite", default="api", choices=sorted(SUITES))
     parser.add_argument("--concurrency", type=int, default=4, help="of API tests; the others are one at a time")
     return parser.parse_args()
+
+
+def accounts():
+    """Keystone's, with one for Barbican."""
+    known = Accounts(AUTH_URL)
+    known.sign_in()
+    known.grant("lictor", "service", "admin", "service")
+    return known
 
 
 def suite(directory, options):
@@ -107,6 +120,8 @@ www_authenticate_uri = {AUTH_URL}
 [api_settings]
 auth_strategy = keystone
 enabled_provider_drivers = {",".join(f"{name}:{text}" for name, text in PROVIDERS.items())}
+[certificates]
+cert_manager = barbican
 [controller_worker]
 compute_driver = nova
 network_driver = neutron
@@ -149,7 +164,7 @@ def tempest_conf(directory, admin, suite_name, ipv6):
         # The tests that have zones name a management network at random, which a real Neutron does not have.
         conf.remove_option("load_balancer", name)
     changes = {
-        "service_available": {"glance": True, "neutron": True, "nova": True},
+        "service_available": {"barbican": True, "glance": True, "neutron": True, "nova": True},
         "compute": {
             "image_ref": admin.image.find_image("webserver").id,
             "flavor_ref": admin.compute.find_flavor("lb.small").id,

@@ -46,6 +46,7 @@ default_domain_id = default
 api_v2 = False
 api_v3 = True
 [service_available]
+barbican = False
 cinder = False
 glance = False
 horizon = False

@@ -55,7 +55,7 @@ def test_a_listener_listens_on_every_vip(root: LoadBalancer) -> None:
 def test_a_prometheus_listener_answers_nothing_but_metrics(root: LoadBalancer, tmp_path: pathlib.Path) -> None:
     trees.listener(root, protocol="PROMETHEUS", protocol_port=8088)
     said = lines(root)
-    assert "http-request return status 404 unless { path /metrics }" in said
+    assert "http-request return status 404 unless { path / /metrics }" in said
     assert "default_backend lictor-metrics" in said, "the agent's own section has it"
     assert trees.complaints(render(root).config, tmp_path) == ""
 

@@ -155,9 +155,9 @@ def test_what_could_speak_no_version_is_not_rendered(root, versions: list[str], 
 @pytest.mark.parametrize(
     ("values", "header"),
     [
-        ({"hsts_max_age": 0}, "'max-age=0'"),
-        ({"hsts_max_age": 10, "hsts_include_subdomains": True}, "'max-age=10; includeSubDomains'"),
-        ({"hsts_max_age": 10, "hsts_preload": True}, "'max-age=10; preload'"),
+        ({"hsts_max_age": 0}, "'max-age=0;'"),
+        ({"hsts_max_age": 10, "hsts_include_subdomains": True}, "'max-age=10; includeSubDomains;'"),
+        ({"hsts_max_age": 10, "hsts_preload": True}, "'max-age=10; preload;'"),
     ],
 )
 def test_strict_transport_security_is_in_every_answer(root, values: dict[str, object], header: str) -> None:

@@ -100,7 +100,7 @@ class Consumers(Periodic):
         if used and not _since(note.told_at, AGAIN):
             self._tell(note)
         elif not used and (note.told_at or not _since(note.created_at, UNDER_WAY)):
-            self._take_back(note)
+            _take_back(self._store, self._secrets, note)
 
     def _refused(self, note: _Note, used: bool, why: str) -> None:
         """Say so, but not at every turn; what has been refused for long enough is nobody's work any more."""
@@ -125,23 +125,49 @@ class Consumers(Periodic):
             # Another housekeeper has taken it back meanwhile, before it was told.
             self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
 
-    def _take_back(self, note: _Note) -> None:
-        # First of all nobody may believe any more that it was told: it may be used again before we have done.
-        self._untold(note)
-        self._secrets.unregister(note.use.reference, note.use.load_balancer_id)
-        reach("consumer unregistered")
-        _erase(self._store, note)
-
     def _told(self, note: _Note) -> int:
         """How many rows there are to mark: one, or none."""
         marked = update(SecretConsumer).where(SecretConsumer.id == note.id).values(registered=True)
         return self._store.write(functools.partial(rows_changed, statement=marked))
 
-    def _untold(self, note: _Note) -> None:
-        """Only the first time, as the row says since when it is being taken back."""
-        mine = (SecretConsumer.id == note.id) & SecretConsumer.registered
-        marked = update(SecretConsumer).where(mine).values(registered=False)
-        self._store.write(functools.partial(rows_changed, statement=marked))
+
+def release(store: Store, secrets: Secrets, load_balancer_id: str) -> None:
+    """Take back at once what one load balancer was told to use, and uses no more: its owner may want to delete it now.
+
+    What cannot be taken back at this moment is left to ``Consumers``.
+    """
+    if not secrets.has_consumers:
+        return
+    for note in _over(store, load_balancer_id):
+        try:
+            _take_back(store, secrets, note)
+        except SecretError as error:
+            LOG.info("Secret '%s' is told later that it is used no more: %s.", note.use.reference, error)
+            return
+
+
+def _over(store: Store, lb_id: str) -> list[_Note]:
+    """What was told of this load balancer, and is true no more."""
+    with store.read() as session:
+        mine = (SecretConsumer.load_balancer_id == lb_id) & SecretConsumer.registered
+        notes = [_of(row) for row in session.scalars(select(SecretConsumer).where(mine))]
+        used = {wanted.reference for _, wanted in in_use(session, load_balancer_id=lb_id)} if notes else set()
+    return [note for note in notes if note.use.reference not in used]
+
+
+def _take_back(store: Store, secrets: Secrets, note: _Note) -> None:
+    # First of all nobody may believe any more that it was told: it may be used again before we have done.
+    _untold(store, note)
+    secrets.unregister(note.use.reference, note.use.load_balancer_id)
+    reach("consumer unregistered")
+    _erase(store, note)
+
+
+def _untold(store: Store, note: _Note) -> None:
+    """Only the first time, as the row says since when it is being taken back."""
+    mine = (SecretConsumer.id == note.id) & SecretConsumer.registered
+    marked = update(SecretConsumer).where(mine).values(registered=False)
+    store.write(functools.partial(rows_changed, statement=marked))
 
 
 def take_all_back(store: Store, secrets: Secrets, seconds: float) -> tuple[int, str]:

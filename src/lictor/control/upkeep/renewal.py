@@ -94,11 +94,17 @@ class Renewal(Forgetting):
             return str(error)
 
 
-def in_use(session: Session, going: bool = False) -> Iterator[tuple[Listener | Pool, Wanted]]:
-    """Every use of a secret; by what is being deleted only if ``going``."""
+def in_use(
+    session: Session, going: bool = False, load_balancer_id: str = ""
+) -> Iterator[tuple[Listener | Pool, Wanted]]:
+    """Every use of a secret, or one load balancer's; by what is being deleted only if ``going``."""
     gone = () if going else (Provisioning.PENDING_DELETE,)
     listeners = select(Listener).where(Listener.protocol.in_(TLS_LISTENERS), Listener.provisioning_status.not_in(gone))
+    pools = select(Pool).where(Pool.tls_enabled, Pool.provisioning_status.not_in(gone))
+    if load_balancer_id:
+        listeners = listeners.where(Listener.load_balancer_id == load_balancer_id)
+        pools = pools.where(Pool.load_balancer_id == load_balancer_id)
     for listener in session.scalars(listeners):
         yield from ((listener, wanted) for wanted in of_listener(listener))
-    for pool in session.scalars(select(Pool).where(Pool.tls_enabled, Pool.provisioning_status.not_in(gone))):
+    for pool in session.scalars(pools):
         yield from ((pool, wanted) for wanted in of_pool(pool))
