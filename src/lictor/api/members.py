@@ -142,21 +142,25 @@ class _Fit:
             raise errors.validation(
                 f"Member address {address} is the VIP of its own load balancer, which would be a loop."
             )
-        if self.pool.protocol in DATAGRAM_POOLS and self._in_use():
-            self.check_version(address)
+        if self._in_use_and_beyond(address):
+            raise self.beyond(address)
 
-    def _in_use(self) -> bool:
+    def _in_use_and_beyond(self, address: str) -> bool:
         """Until a listener uses it, a pool may have any members, as with Octavia."""
         users = select(Listener.id).where(Listener.default_pool_id == self.pool.id)
-        return self.session.scalars(users.limit(1)).first() is not None
+        return not self.reaches(address) and self.session.scalars(users.limit(1)).first() is not None
 
-    def check_version(self, address: str) -> None:
-        if self.carried and not member_fits_vips(self.pool.protocol, address, self.vips):
-            raise errors.validation(
-                f"Member address {address} is of another IP version than the load balancer's VIP, which "
-                f"{self.pool.protocol} does not cross: use a member of the VIP's version, or an additional VIP of the "
-                "member's."
-            )
+    def reaches(self, address: str) -> bool:
+        """Whether traffic of some VIP can get there; where there is no data plane, nobody knows better."""
+        return not self.carried or member_fits_vips(self.pool.protocol, address, self.vips)
+
+    def beyond(self, address: str) -> Exception:
+        """What to say of one that is not reached."""
+        return errors.validation(
+            f"Member address {address} is of another IP version than the load balancer's VIP, which "
+            f"{self.pool.protocol} does not cross: use a member of the VIP's version, or an additional VIP of the "
+            "member's."
+        )
 
 
 def check_reached(change: Change, pool: Pool) -> None:
@@ -166,7 +170,8 @@ def check_reached(change: Change, pool: Pool) -> None:
     fit = _Fit.of(change, pool)
     there = Member.provisioning_status != Provisioning.PENDING_DELETE
     for address in change.session.scalars(select(Member.address).where(Member.pool_id == pool.id, there)):
-        fit.check_version(address)
+        if not fit.reaches(address):
+            raise fit.beyond(address)
 
 
 def _make_room(change: Change, wanted: Asked, taken: dict[Key, Member]) -> None:

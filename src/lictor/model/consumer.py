@@ -16,6 +16,6 @@ class SecretConsumer(Base, Identified, Timestamped):
 
     __tablename__ = "secret_consumer"
 
-    load_balancer_id: Mapped[str] = mapped_column(Uuid)
+    load_balancer_id: Mapped[str] = mapped_column(Uuid, index=True)
     reference: Mapped[str] = mapped_column(String(255))
     registered: Mapped[bool] = mapped_column(default=False, server_default=false())
