@@ -32,8 +32,8 @@ SUITES = {
 """What may be asked for; ``pair`` with two amphorae for each load balancer."""
 
 PATIENCE = "heartbeat_timeout = 60\ninstance_check_interval = 3600"
-"""Octavia's, which learns of it by silence alone. The fail-over's test sends requests for 20 s after a server was deleted, and then waits until its
-replacement begins: Lictor's would be over by then."""
+"""Octavia's, which learns of it by silence alone. The fail-over's test sends requests for 20 s after a server was
+deleted, and then waits until its replacement begins: Lictor's would be over by then."""
 
 MANAGER = "10.250.0.1:5555"
 """Where amphorae find the health manager: this host, as the router of ``lb-mgmt``."""
