@@ -1,8 +1,6 @@
 """Amphorae that die, hang or cannot serve are replaced without anybody asking, also in a crowd; pairs one by one."""
 
 import contextlib
-import os
-import signal
 import subprocess
 import time
 
@@ -13,6 +11,7 @@ from tests.e2e.test_failover import kinds, put
 from tests.lab.amphorae import Watch, amphorae, carrier, go_without_sharing, has_the_vip
 from tests.lab.deployment import eventually
 from tests.lab.metronome import Metronome
+from tests.lab.processes import stopped
 
 CONFIG = """
 [controller_worker]
@@ -59,19 +58,6 @@ def others(deployment, lb, *before):
     found = eventually(replaced, HANGS, "other amphorae")
     lb.wait_active()
     return found
-
-
-@contextlib.contextmanager
-def stopped(pids):
-    """Processes that hang; those that are still there go on afterwards."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 def test_instances_that_die_in_a_crowd_are_started_anew_one_after_the_other(deployment, balancer, web):

@@ -13,6 +13,19 @@ from tests.lab.deployment import Deployment, eventually
 FIRST = 9900
 
 
+@contextlib.contextmanager
+def stopped(pids):
+    """Processes that hang; those that are still there go on afterwards."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
 class Process:
     """`lictor HOUSE`, with a port of its own for probes and metrics, and a log of its own."""
 
