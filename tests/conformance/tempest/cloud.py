@@ -19,7 +19,7 @@ from tests.conformance.tempest.__main__ import API, BUG, closing, report
 from tests.conformance.tempest.workspace import BIN, PROVIDERS, Workspace, configuration
 from tests.lab.barbican import Barbican
 from tests.lab.cloud import cloud, connect, there_already
-from tests.lab.cloud.settings import AUTH_URL, NAMESPACES
+from tests.lab.cloud.settings import AUTH_URL, NAMESPACES, OCTAVIA
 from tests.lab.deployment import Deployment, eventually
 from tests.lab.keystone import PASSWORD, Accounts
 
@@ -111,16 +111,14 @@ def inventory(admin):
 
 def settings(admin, suite_name):
     """Lictor's configuration."""
-    account = f"auth_type = password\nauth_url = {AUTH_URL}\nusername = octavia\npassword = {PASSWORD}\n"
-    account += "project_name = service\nuser_domain_name = Default\nproject_domain_name = Default\n"
     return f"""
 [lictor]
 deployment = tempest
 [service_auth]
-{account}
+{OCTAVIA}
 [keystone_authtoken]
 www_authenticate_uri = {AUTH_URL}
-{account}
+{OCTAVIA}
 [api_settings]
 auth_strategy = keystone
 enabled_provider_drivers = {",".join(f"{name}:{text}" for name, text in PROVIDERS.items())}
