@@ -115,12 +115,18 @@ def tenant(alice):
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(admin, conf):
-    """Whatever a test has made with the tag of its deployment, it has removed."""
+def nothing_left(admin, conf, nova, neutron):
+    """Whatever a test has made with the tag of its deployment, it has removed; what one left, the next does not see."""
     yield
     tag = config.deployment_tag(conf)
     left = [("port", each.name) for each in admin.network.ports(tags=tag)]
     left += [("group", each.name) for each in admin.network.security_groups(tags=tag)]
     left += [("server", each.name) for each in admin.compute.servers(all_projects=True, tags=tag)]
-    left += [("server group", each.name) for each in admin.compute.server_groups(all_projects=True)]
+    groups = list(admin.compute.server_groups(all_projects=True))
+    left += [("server group", each.name) for each in groups]
+    if left:
+        nova.purge()
+        neutron.purge()
+    for each in groups:
+        admin.compute.delete_server_group(each, ignore_missing=True)
     assert left == []

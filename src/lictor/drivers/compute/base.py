@@ -94,7 +94,7 @@ class Compute(Protocol):
     def attach(self, amphora_id: str, port: Port) -> None:
         """See that the amphora has a NIC for this port (its MAC address, on its network).
 
-        One that is still being made may be left for the next call.
+        One that is still being made may be left for the next call, and one that failed to ``find``.
         """
 
     def detach(self, amphora_id: str, port: Port) -> None:

@@ -30,6 +30,8 @@ _PATIENCE = 2.0
 _GONE = 60.0
 """Seconds that a server may take to go, and a NIC to come."""
 
+_NOT_TO_BE_PLUGGED = ("BUILD", "ERROR")
+
 _NEEDED = ("amp_flavor_id", "amp_image_tag", "amp_boot_network_list")
 
 
@@ -195,9 +197,12 @@ class NovaCompute:
     # --- NICs ---
 
     def attach(self, amphora_id: str, port: Port) -> None:
-        """See that the server has a NIC for this port. One that Nova still makes will have those it was made with."""
+        """See that the server has a NIC for this port. One that Nova still makes will have those it was made with.
+
+        Into one that failed Nova plugs nothing: it is left to ``find``, which says why it failed.
+        """
         server = self._server(amphora_id)
-        if server.status == "BUILD" or self._has(server, port):
+        if server.status in _NOT_TO_BE_PLUGGED or self._has(server, port):
             return
         with asked(f"plug port {port.id} into server {server.id}"):
             self._nova.create_server_interface(server, port_id=port.id)
