@@ -1,18 +1,22 @@
 """The driver ``nova``: servers, what they are made from, their NICs; asserted by what Nova says afterwards."""
 
 import base64
+import concurrent.futures
 import contextlib
 import dataclasses
 import time
+import types
 import uuid
 
 import msgspec
 import pytest
 
 from lictor import config, wire
+from lictor.control import handover
 from lictor.drivers.compute.base import Boot, ComputeError, HostNotReady, StillLeaving
-from lictor.drivers.compute.nova import NovaCompute
+from lictor.drivers.compute.nova import NovaCompute, driver
 from lictor.drivers.network import base
+from lictor.model import Amphora
 from tests.lab.deployment import eventually
 from tests.openstack.holding import compute_held
 
@@ -35,13 +39,18 @@ def boot(nova):
 
 def gone(nova, amphora_id):
     """Delete, as often as it takes."""
+    to_the_end(nova.delete, amphora_id)
 
-    def deleted():
+
+def to_the_end(remove, *what):
+    """Call it until nothing is leaving any more."""
+
+    def done():
         with contextlib.suppress(StillLeaving):
-            nova.delete(amphora_id)
+            remove(*what)
             return True
 
-    eventually(deleted, 60, "the server is gone")
+    eventually(done, 60, "it is gone")
 
 
 def built(service, made):
@@ -246,7 +255,7 @@ def test_nics_come_and_go_and_ports_outlive_their_servers(nova, neutron, boot, s
     users = {port.id for port in neutron.ports() if not port.name.startswith("octavia-lb-mgmt-")}
     assert users == {vrrp.id, member.id}, "Nova's marks do not hide them"
     for _ in range(2):
-        nova.detach(amphora_id, member)
+        to_the_end(nova.detach, amphora_id, member)
         assert plugged() == {vrrp.id}
     gone(nova, amphora_id)
     gone(nova, amphora_id)
@@ -268,3 +277,42 @@ def test_a_server_that_goes_slowly_holds_nobody_up_and_keeps_its_port(nova, boot
     gone(nova, order.amphora_id)
     assert nova.find(order.amphora_id) is None
     assert list(service.network.ports(name=name)) == []
+
+
+@pytest.fixture
+def plugged(nova, neutron, boot, service, tenant, alice):
+    """An amphora's id, and the port of its NIC."""
+    order = boot()
+    (port,) = neutron.create_ports([base.amphora_port(order.amphora_id, tenant.id, alice.current_project_id)])
+    built(service, nova.create(dataclasses.replace(order, ports=(port,))))
+    yield order.amphora_id, port
+    gone(nova, order.amphora_id)
+    neutron.delete_port(port.id)
+
+
+def test_a_nic_that_goes_slowly_holds_nobody_up_until_it_took_too_long(nova, plugged, service, monkeypatch):
+    amphora_id, port = plugged
+    with compute_held():
+        with pytest.raises(StillLeaving, match=port.id):
+            nova.detach(amphora_id, port)
+        monkeypatch.setattr(driver, "_GONE", 1.0)
+        with pytest.raises(ComputeError, match=f"has not removed port {port.id}") as late:
+            nova.detach(amphora_id, port)
+        assert not isinstance(late.value, StillLeaving)
+    to_the_end(nova.detach, amphora_id, port)
+    assert service.network.get_port(port.id).device_id == ""
+
+
+def test_who_may_not_have_the_vip_any_more_is_cut_off_to_the_end(nova, neutron, plugged, service):
+    """A worker waits for that: an amphora that still has its NIC would answer beside its successor."""
+    amphora_id, port = plugged
+    held = types.SimpleNamespace(check=lambda: None)
+    task = types.SimpleNamespace(claim=held, tools=types.SimpleNamespace(compute=nova, networking=neutron))
+    amphora = Amphora(id=amphora_id, vrrp_port_id=port.id)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with compute_held():
+            cut = pool.submit(handover._cut, task, amphora)
+            with pytest.raises(TimeoutError):
+                cut.result(2 * driver._PATIENCE + 2)
+        cut.result(60)
+    assert service.network.get_port(port.id).device_id == ""

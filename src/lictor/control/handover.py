@@ -24,7 +24,7 @@ from lictor.amphora.client import AgentError, AgentFenced, AgentUnreachable
 from lictor.control import events, lease, pairing, transfer
 from lictor.control.provision import amphora_port, amphorae
 from lictor.control.task import Task
-from lictor.drivers.compute.base import ComputeError
+from lictor.drivers.compute.base import ComputeError, StillLeaving
 from lictor.drivers.network.base import NetworkError
 from lictor.failpoints import reach
 from lictor.model import Amphora
@@ -140,7 +140,7 @@ def _let_go(task: Task, old: Amphora) -> None:
 
 def _cut(task: Task, amphora: Amphora) -> None:
     try:
-        task.tools.compute.detach(amphora.id, amphora_port(task, amphora))
+        _wait_cut(task, amphora)
     except NetworkError:
         return  # It has no port any more, and so no NIC.
     except ComputeError as error:
@@ -148,6 +148,14 @@ def _cut(task: Task, amphora: Amphora) -> None:
         message = f"Amphora {amphora.id} could not be cut off its network, and may still have the VIP: {error}"
         LOG.error(message)
         events.record(task, "failover_unsafe", message, amphora.id)
+
+
+def _wait_cut(task: Task, amphora: Amphora) -> None:
+    """To the end, as nobody else may have the VIP before. How long that may take is the driver's to say."""
+    while True:
+        task.claim.check()
+        with contextlib.suppress(StillLeaving):
+            return task.tools.compute.detach(amphora.id, amphora_port(task, amphora))
 
 
 def _take_back(task: Task, amphora: Amphora) -> None:

@@ -20,7 +20,7 @@ class ComputeError(Exception):
 
 
 class StillLeaving(ComputeError):
-    """An instance was told to go, and is not gone yet: no failure; ``delete`` is to be called again a little later."""
+    """An instance or a NIC is to go, and has not gone yet: no failure; the same is to be asked again a little later."""
 
 
 class HostNotReady(Exception):
@@ -98,7 +98,10 @@ class Compute(Protocol):
         """
 
     def detach(self, amphora_id: str, port: Port) -> None:
-        """See that it has none."""
+        """See that it has none.
+
+        Raises ``StillLeaving`` if that takes longer than a worker should wait.
+        """
 
     def delete(self, amphora_id: str) -> None:
         """Remove the instance and all its NICs; on return nothing of it is left.

@@ -2,8 +2,10 @@
 
 import base64
 import contextlib
+import functools
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -25,10 +27,10 @@ _PAUSE = 0.5
 """Seconds between looks at a server that is being built or deleted."""
 
 _PATIENCE = 2.0
-"""Seconds that a worker waits for a server to go, before it sees to something else meanwhile."""
+"""Seconds that a worker waits for a server or a NIC to go, before it sees to something else meanwhile."""
 
 _GONE = 60.0
-"""Seconds that a server may take to go, and a NIC to come."""
+"""Seconds that a server or a NIC may take to go."""
 
 _NOT_TO_BE_PLUGGED = ("BUILD", "ERROR")
 
@@ -56,7 +58,7 @@ class NovaCompute:
         self._tag = config.deployment_tag(conf)
         # The two of a pair boot side by side: each would make a group of its own, and nothing would keep them apart.
         self._grouping = threading.Lock()
-        self._leaving: dict[str, float] = {}  # servers that go slowly, and when that was first seen
+        self._leaving: dict[str, float] = {}  # servers and ports that go slowly, and when that was first seen
 
     @property
     def _nova(self) -> Any:
@@ -153,21 +155,28 @@ class NovaCompute:
         """Remove its servers and, once they are gone, the management port, as ports are free then."""
         servers = self._servers(amphora_id)
         self._ask_to_delete(servers)
-        deadline = time.monotonic() + _PATIENCE
-        while servers and (servers := self._servers(amphora_id)):
-            if time.monotonic() > deadline:
-                raise self._late(servers[0].id)
-            time.sleep(_PAUSE)
+        if servers:
+            there = functools.partial(self._servers, amphora_id)
+            self._wait_while(there, servers[0].id, f"server {servers[0].id}")
         management.removed(self._networking, amphora_id)
 
-    def _late(self, server_id: str) -> ComputeError:
-        """What it means that this server is still there."""
+    def _wait_while(self, there: Callable[[], object], which: str, what: str) -> None:
+        """Wait a little. Raises ``StillLeaving`` if that does not do, and ``ComputeError`` if it never seems to."""
+        deadline = time.monotonic() + _PATIENCE
+        while there():
+            if time.monotonic() > deadline:
+                raise self._late(which, what)
+            time.sleep(_PAUSE)
+        self._leaving.pop(which, None)
+
+    def _late(self, which: str, what: str) -> ComputeError:
+        """What it means that this is still there."""
         clock = time.monotonic()
         # Another worker may see the end of one: nothing is kept for good.
         self._leaving = {each: since for each, since in self._leaving.items() if clock - since < 60 * _GONE}
-        if clock - self._leaving.setdefault(server_id, clock) > _GONE:
-            return ComputeError(f"Nova has not deleted server {server_id} within {_GONE:.0f} s.")
-        return StillLeaving(f"Nova is deleting server {server_id}.")
+        if clock - self._leaving.setdefault(which, clock) > _GONE:
+            return ComputeError(f"Nova has not removed {what} within {_GONE:.0f} s.")
+        return StillLeaving(f"Nova is removing {what}.")
 
     def _ask_to_delete(self, servers: list[Any]) -> None:
         for server in servers:
@@ -208,15 +217,12 @@ class NovaCompute:
             self._nova.create_server_interface(server, port_id=port.id)
 
     def detach(self, amphora_id: str, port: Port) -> None:
-        """See that it has none, and wait until it is so."""
+        """See that it has none."""
         for server in self._servers(amphora_id):
             with asked(f"unplug port {port.id} from server {server.id}"):
                 self._nova.delete_server_interface(port.id, server=server, ignore_missing=True)
-            deadline = time.monotonic() + _GONE
-            while self._has(server, port):
-                if time.monotonic() > deadline:
-                    raise ComputeError(f"Nova has not unplugged port {port.id} within {_GONE:.0f} s.")
-                time.sleep(_PAUSE)
+            there = functools.partial(self._has, server, port)
+            self._wait_while(there, port.id, f"port {port.id} from server {server.id}")
 
     def _server(self, amphora_id: str) -> Any:
         servers = self._servers(amphora_id)
