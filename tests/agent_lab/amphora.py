@@ -225,6 +225,27 @@ class Amphora:
         return run(f"ip -n {self.namespace} {command}")
 
 
+@contextlib.contextmanager
+def traffic(amphora):
+    """One client that opens a connection for each request; yields the lists of answers and of faults."""
+    answers, faults, over = [], [], threading.Event()
+
+    def ask():
+        while not over.wait(0.001):
+            try:
+                answers.append(amphora.get()[0])
+            except (OSError, http.client.HTTPException) as error:
+                faults.append(error)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        yield answers, faults
+    finally:
+        over.set()
+        client.join(10)
+
+
 def run(command):
     done = subprocess.run(command.split(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

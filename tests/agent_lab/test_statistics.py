@@ -1,7 +1,6 @@
 """What an amphora counts, under traffic, while HAProxy is reloaded and killed and the agent is started again."""
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -11,26 +10,7 @@ import time
 import pytest
 
 from lictor import wire
-from tests.agent_lab.amphora import KEY, eventually
-
-
-@contextlib.contextmanager
-def traffic(amphora):
-    """One client that opens a connection for each request; yields the list of answers."""
-    answers, stop = [], threading.Event()
-
-    def ask():
-        while not stop.is_set():
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                answers.append(amphora.get()[0])
-
-    client = threading.Thread(target=ask, daemon=True)
-    client.start()
-    try:
-        yield answers
-    finally:
-        stop.set()
-        client.join(10)
+from tests.agent_lab.amphora import KEY, eventually, traffic
 
 
 class Receiver:
@@ -61,7 +41,7 @@ def receiver(amphora):
 def test_no_connection_is_missed_over_reloads(amphora, webs, receiver):
     servers = [amphora.member(web) for web in webs]
     amphora.deliver(amphora.state(servers, target=receiver.target))
-    with socket.create_connection((amphora.vip, 80), 5) as idle, traffic(amphora) as answers:
+    with socket.create_connection((amphora.vip, 80), 5) as idle, traffic(amphora) as (answers, _):
         idle.sendall(b"GET /")
         for number in range(6):
             amphora.deliver(amphora.state(servers, [f"    fullconn {1000 + number}"], target=receiver.target))
@@ -79,7 +59,7 @@ def test_no_connection_is_missed_over_reloads(amphora, webs, receiver):
 def test_counters_never_fall_when_haproxy_or_the_agent_dies(amphora, webs, receiver):
     amphora.deliver(amphora.state([amphora.member(web) for web in webs], target=receiver.target))
     seen = []
-    with traffic(amphora) as answers:
+    with traffic(amphora) as (answers, _):
         for end in (kill_haproxy, restart_agent, kill_haproxy):
             time.sleep(1.2)
             seen.append(receiver.figures.total_connections)

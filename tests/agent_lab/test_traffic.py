@@ -1,11 +1,17 @@
 """What clients of the VIP see while states are delivered."""
 
+import concurrent.futures
+import os
+import pathlib
+import re
+import signal
 import threading
 import time
 
 import msgspec
+import pytest
 
-from tests.agent_lab.amphora import eventually
+from tests.agent_lab.amphora import eventually, traffic
 
 CHECK = "check inter 200ms fall 2 rise 1"
 HTTPCHK = ["    option httpchk GET /healthy"]
@@ -112,26 +118,50 @@ def test_500_members_are_added_without_a_new_worker(amphora, webs):
 def test_a_structural_change_reloads_and_drops_no_connection(amphora, webs):
     servers = [amphora.member(web) for web in webs]
     amphora.deliver(amphora.state(servers))
-    worker, failures, stop = amphora.worker(), [], threading.Event()
-
-    def ask():
-        while not stop.is_set():
-            try:
-                status = amphora.get()[0]
-                if status != 200:
-                    failures.append(status)
-            except OSError as error:
-                failures.append(error)
-
-    client = threading.Thread(target=ask)
-    client.start()
-    for number in range(5):
-        amphora.deliver(amphora.state(servers, [f"    fullconn {1000 + number}"]))
-    stop.set()
-    client.join(10)
-    assert failures == []
+    worker = amphora.worker()
+    with traffic(amphora) as (answers, faults):
+        for number in range(5):
+            amphora.deliver(amphora.state(servers, [f"    fullconn {1000 + number}"]))
+    assert (set(answers), faults) == ({200}, [])
     assert amphora.worker() != worker
     assert amphora.report().reloads == 5
+
+
+def stopped_while_deaf(master, worker, over):
+    """Stop a master while it ignores SIGUSR2, as it does for a moment after forking a worker; whether that was met."""
+    proc = pathlib.Path(f"/proc/{master}")
+
+    def deaf():
+        ignored = re.search(r"SigIgn:\s*(\w+)", (proc / "status").read_text())[1]
+        return int(ignored, 16) >> (signal.SIGUSR2 - 1) & 1
+
+    while not over.is_set():
+        if deaf() and set((proc / f"task/{master}/children").read_text().split()) - {str(worker)}:
+            os.kill(master, signal.SIGSTOP)
+            if deaf():
+                return True
+            os.kill(master, signal.SIGCONT)
+    return False
+
+
+def test_a_master_that_does_not_hear_yet_is_told_to_reload_when_it_does(amphora, webs):
+    servers = [amphora.member(web) for web in webs]
+    amphora.deliver(amphora.state(servers))
+    master = amphora.haproxy_pids()[0]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for number in range(100):
+            over = threading.Event()
+            stopped = pool.submit(stopped_while_deaf, master, amphora.worker(), over)
+            before = amphora.deliver(amphora.state(servers, [f"    fullconn {1000 + number}"]))
+            over.set()
+            if stopped.result():
+                break
+        assert stopped.result(), "the moment was never met"
+        after = pool.submit(amphora.deliver, amphora.state(servers, ["    fullconn 9"]))
+        with pytest.raises(TimeoutError):
+            after.result(1)
+        os.kill(master, signal.SIGCONT)
+        assert after.result().reloads == before.reloads + 1
 
 
 def test_a_static_algorithm_falls_back_to_a_reload(amphora, webs):

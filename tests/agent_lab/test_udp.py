@@ -1,5 +1,6 @@
 """UDP listeners of a real agent: what only the kernel's rules and connections can show."""
 
+import concurrent.futures
 import contextlib
 import json
 import signal
@@ -97,14 +98,12 @@ def test_no_datagram_is_lost_while_rules_change(amphora, servers):
         while not over.is_set():
             answers.append(ask(amphora))
 
-    threads = [threading.Thread(target=go_on) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for weight in range(1, 13):
-        amphora.deliver(state(amphora, member(0, servers[0], weight=weight), member(1, servers[1])))
-    over.set()
-    for thread in threads:
-        thread.join()
+    with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
+        stack.callback(over.set)
+        for _ in range(2):
+            pool.submit(go_on)
+        for weight in range(1, 13):
+            amphora.deliver(state(amphora, member(0, servers[0], weight=weight), member(1, servers[1])))
     assert len(answers) > 100
     assert [answers.count(None), set(answers)] == [0, {"one", "two"}]
     eventually(lambda: inside(amphora, "nft list chains").count("chain pick") == 1, 3)

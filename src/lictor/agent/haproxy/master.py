@@ -9,7 +9,7 @@ from lictor.agent.command import inside
 from lictor.agent.daemon import Daemon
 from lictor.agent.errors import AgentError
 from lictor.agent.haproxy.runtime import RuntimeFailed, worker_pid
-from lictor.agent.process import activity
+from lictor.agent.process import activity, catches
 
 _START = 10.0
 _RELOAD = 15.0
@@ -55,15 +55,26 @@ class Master(Daemon):
         except RuntimeFailed:
             old = 0  # it is stuck, or still starting: any worker that answers is a better one
         offset, first, begun = self.log_size(), self.first(), time.monotonic()
-        before = activity(first)
+        before, told = activity(first), False
 
         def reloaded() -> bool:
+            nonlocal told
+            told = told or self._tell()
             if time.monotonic() - begun > _HEARS and activity(first) == before >= 0:
                 raise MasterHangs(f"haproxy's master, process {first}, hangs: it was told to reload and does nothing")
-            return worker_pid(self.socket) != old
+            return told and worker_pid(self.socket) != old
 
-        self.signal(signal.SIGUSR2)
         self._await(reloaded, _RELOAD, offset, "reload")
+
+    def _tell(self) -> bool:
+        """Tell the master to reload, if it hears that: what it is told before its own (re)start is over is lost.
+
+        Its new worker serves before that, so the end of one reload does not mean that it hears of the next one.
+        """
+        if not catches(self.first(), signal.SIGUSR2):
+            return False
+        self.signal(signal.SIGUSR2)
+        return True
 
     def stop(self) -> None:
         """End HAProxy, whatever it takes."""
