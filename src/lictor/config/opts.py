@@ -305,7 +305,12 @@ OPTIONS: dict[str, list[cfg.Opt]] = {
             help="What the keys of heartbeats follow from, alike on all hosts; default: secret in the state directory.",
         ),
         cfg.PortOpt("bind_port", default=5555, help="UDP port of the heartbeat receiver."),
-        cfg.ListOpt("controller_ip_port_list", default=[], help="Where agents send heartbeats; default: this host."),
+        cfg.ListOpt(
+            "controller_ip_port_list",
+            default=[],
+            item_type=_Place(),
+            help="Where agents send heartbeats; default: this host.",
+        ),
         cfg.FloatOpt(
             "heartbeat_interval", default=3.0, min=0.1, help="Seconds between heartbeats when nothing changes."
         ),

@@ -160,6 +160,11 @@ def test_every_kind_of_line_is_told_with_its_number_and_what_to_do(told):
             "It is to be: TCP port of the API. Default: 9876.",
         ),
         (
+            "[health_manager]\ncontroller_ip_port_list = 192.0.2.1:5555, controller2:5555",
+            "2: [health_manager] controller_ip_port_list: wrong: 'controller2' does not appear to be an IPv4 or IPv6 "
+            "address. It is to be: Where agents send heartbeats; default: this host.",
+        ),
+        (
             "[controller_worker]\nnetwork_driver = network_noop_driver",
             "2: [controller_worker] network_driver: wrong: Lictor has no driver 'network_noop_driver': "
             "write network_driver = noop.",
