@@ -9,23 +9,32 @@ from tests.lab.deployment import eventually
 
 CHECKOUT = pathlib.Path(__file__).parents[2]
 UNITS = CHECKOUT / "deploy" / "systemd"
-CGROUPS = pathlib.Path("/run/cgroups")
 
 # A cgroup of its own is what systemd shall take for the root of all.
-_ENTER = 'echo $$ >"$1/cgroup.procs"; shift; exec unshare --cgroup --pid --mount --uts --ipc --fork --kill-child "$@"'
+_ENTER = """
+echo $$ >"$1/cgroup.procs"
+exec nsenter --net="$2" unshare --cgroup --pid --mount --uts --ipc --fork --kill-child "${@:3}"
+"""
 
 
 class Machine:
-    """It shares the network of the laboratory, so its ports and virtual IPs are reached as if it were this host."""
+    """It shares the network of the laboratory, so its ports and virtual IPs are reached as if it were this host.
 
-    def __init__(self, database, bare=False):
+    With a ``network``, it has that one instead.
+    """
+
+    def __init__(self, database, bare=False, network=None):
         """``database`` is a directory that is ``/srv/database`` there. A ``bare`` machine has no Lictor yet."""
-        self._cgroup = CGROUPS / f"lictor-systemd-{uuid.uuid4().hex[:8]}"  # in process ids of their own, pids are alike
-        CGROUPS.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], check=True)
+        self.network = network
+        name = f"lictor-systemd-{uuid.uuid4().hex[:8]}"  # in process ids of their own, pids are alike
+        self._cgroups = pathlib.Path("/run") / name
+        self._cgroups.mkdir()
+        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", self._cgroups], check=True)
+        self._cgroup = self._cgroups / name
         self._cgroup.mkdir()
         boot = [pathlib.Path(__file__).parent / "boot", CHECKOUT, database, *(["bare"] if bare else [])]
-        self._unshare = subprocess.Popen(["bash", "-c", _ENTER, "enter", self._cgroup, *boot], stdin=subprocess.DEVNULL)
+        where = [self._cgroup, network.path if network else "/proc/self/ns/net"]
+        self._unshare = subprocess.Popen(["bash", "-c", _ENTER, "enter", *where, *boot], stdin=subprocess.DEVNULL)
 
     @property
     def init(self):
@@ -45,7 +54,7 @@ class Machine:
 
     def run(self, *command, check=True):
         """Run a command there; returns what it printed. If it fails, the end of the journal is told."""
-        enter = ["nsenter", f"--target={self.init}", "--mount", "--pid", "--cgroup", "--uts", "--ipc"]
+        enter = ["nsenter", f"--target={self.init}", "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net"]
         done = subprocess.run([*enter, *command], capture_output=True, text=True, timeout=120, check=False)
         if check and done.returncode:
             journal = self.run("journalctl", "--no-pager", "--lines=100", check=False)
@@ -69,9 +78,12 @@ class Machine:
         return self.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
 
     def remove(self):
-        """End all of it, and remove its cgroups."""
+        """End all of it, and remove its cgroups and its network."""
         self._unshare.kill()  # and with it process 1, and with that all others
         self._unshare.wait(20)
         for folder, _, _ in os.walk(self._cgroup, topdown=False):
             eventually(lambda folder=folder: not pathlib.Path(folder).rmdir(), 10, "its processes are gone")
-        subprocess.run(["umount", CGROUPS], check=True)
+        subprocess.run(["umount", self._cgroups], check=True)
+        self._cgroups.rmdir()
+        if self.network:
+            self.network.remove()
