@@ -71,14 +71,14 @@ $(BARBICAN): $(KEYSTONE)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check barbican
 	@touch $@
 
-# Ansible, the wheels that a controller without a network installs, and a wheel of this checkout.
+# Ansible, and the wheels that a controller without a network installs; mysqlclient is compiled.
 ANSIBLE := .venv-ansible/.ready
-$(ANSIBLE): deploy/ansible/requirements.txt pyproject.toml | $(if $(filter 0,$(shell id -u)),packages)
+$(ANSIBLE): deploy/ansible/requirements.txt pyproject.toml | servers
 	$(@D)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	/usr/bin/python3 -m venv $(@D)/debian
 	$(@D)/debian/bin/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir $(@D)/wheels \
-	    '.[messaging,openstack,postgresql]' pip setuptools wheel
+	    '.[messaging,mysql,openstack,postgresql]' pip setuptools wheel
 	@rm -f $(@D)/wheels/lictor-*.whl
 	@touch $@
 
