@@ -4,9 +4,7 @@ import pathlib
 
 import pytest
 
-from tests.ansible_lab.site import Site, image, public_key, wheel
-from tests.lab import cloud, databases
-from tests.systemd_lab.machine import Machine
+from tests.ansible_lab.site import standing
 
 
 def pytest_collection_modifyitems(items):
@@ -18,12 +16,5 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("site")
-    with cloud.cloud(directory / "cloud", balancing=False), databases.server("postgresql") as server:
-        server.directory.chmod(0o755)  # Lictor's processes are not root there.
-        machine = Machine(server.directory, bare=True)
-        try:
-            machine.wait_up()
-            yield Site(machine, directory, image(directory), wheel(directory), public_key())
-        finally:
-            machine.remove()
+    with standing(tmp_path_factory.mktemp("site"), "postgresql") as made:
+        yield made

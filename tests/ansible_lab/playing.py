@@ -7,11 +7,14 @@ import subprocess
 import yaml
 
 from tests.ansible_lab.site import ENTER, KEY, URL, VENV, WHEELS, environment
+from tests.lab.cloud import connect
 from tests.lab.cloud.settings import AUTH_URL
 from tests.lab.keystone import PASSWORD
 from tests.systemd_lab.machine import CHECKOUT
 
 PLAYBOOK = CHECKOUT / "deploy/ansible"
+ADDRESSES = ("10.250.0.11", "10.250.0.12")
+"""Of controllers, on the management network."""
 
 
 def said(site):
@@ -34,19 +37,15 @@ def said(site):
 class Played:
     """One run of the playbook: what it printed, and what changed by host."""
 
-    def __init__(self, site, variables):
-        """Runs it, as the cloud's administrator."""
+    def __init__(self, site, variables, controllers=1):
+        """Runs it for so many of the site's machines, as the cloud's administrator."""
         inventory = site.directory / "inventory"
         inventory.mkdir(exist_ok=True)
-        machine = {
-            "ansible_connection": "community.general.chroot",
-            "ansible_chroot_exe": str(ENTER),
-            "ansible_host": f"/proc/{site.machine.init}/root",
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_become": False,
-            "lictor_management_address": "10.250.0.11",
+        hosts = {
+            f"controller{number}": self._host(machine, address)
+            for number, (machine, address) in enumerate(zip(site.machines[:controllers], ADDRESSES, strict=False), 1)
         }
-        told = {"lictor_controllers": {"hosts": {"controller1": machine}}, "all": {"vars": variables}}
+        told = {"lictor_controllers": {"hosts": hosts}, "all": {"vars": variables}}
         (inventory / "hosts.yml").write_text(yaml.safe_dump(told))
         done = subprocess.run(
             [VENV / "bin/ansible-playbook", "--inventory", inventory, "site.yml"],
@@ -56,8 +55,28 @@ class Played:
         recap = re.findall(r"^(\S+) +: ok=(\d+) +changed=(\d+).* failed=(\d+)", self.output, re.MULTILINE)
         self.changed = {host: int(changed) for host, _, changed, _ in recap}
 
+    def _host(self, machine, address):
+        return {
+            "ansible_connection": "community.general.chroot",
+            "ansible_chroot_exe": str(ENTER),
+            "ansible_host": f"/proc/{machine.init}/root",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_become": False,
+            "lictor_management_address": address,
+        }
+
     def _environment(self, site):
         home = site.directory / "home"
         home.mkdir(exist_ok=True)
         without = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
         return without | {"HOME": str(home), "PATH": f"{VENV}/bin:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+
+
+def agent_rules():
+    """Who may speak with agents, and whom they may tell how they are, as Neutron knows it."""
+    service = connect("octavia", "service").network
+    group = service.find_security_group("lb-mgmt-sec-grp")
+    return {
+        (each.direction, each.protocol, each.port_range_min, each.port_range_max, each.remote_ip_prefix)
+        for each in service.security_group_rules(security_group_id=group.id)
+    }

@@ -1,5 +1,6 @@
-"""What an operator has before it begins: a machine, an image, a wheel of Lictor, and the rights of an administrator."""
+"""What an operator has before it begins: machines, an image, a wheel of Lictor, and the rights of an administrator."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -10,15 +11,20 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from lictor.cli.image import manifest
-from tests.lab.cloud.settings import AUTH_URL
+from tests.lab import cloud, databases
+from tests.lab.cloud.settings import AUTH_URL, PORTS
 from tests.lab.keystone import Accounts
 from tests.systemd_lab.machine import CHECKOUT, Machine
+from tests.systemd_lab.network import Network
 
 VENV = CHECKOUT / ".venv-ansible"
 WHEELS = VENV / "wheels"
 ENTER = pathlib.Path(__file__).parent / "enter"
 URL = "postgresql+psycopg://lictor@/postgres?host=/srv/database"
 KEY = "0123456789abcdef0123456789abcdef0123456789abcdef"
+
+SERVICES = (*PORTS.values(), 5672)
+"""Ports of the cloud and of its message bus, on our 127.0.0.1."""
 
 QCOW2 = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, 2**31, 0, 4, 65536, 131072, 1, 0, 0)
 """The head of an empty image, for Glance looks at it."""
@@ -28,11 +34,37 @@ QCOW2 = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, 2**31, 0, 4, 655
 class Site:
     """Where Lictor is to be set up."""
 
-    machine: Machine
+    machines: list[Machine]
+    database: databases.Server
     directory: pathlib.Path
     image: pathlib.Path
     wheel: pathlib.Path
     public_key: str
+
+    @property
+    def machine(self):
+        """The first, or only one."""
+        return self.machines[0]
+
+
+@contextlib.contextmanager
+def standing(directory, database, apart=()):
+    """A site on a cloud without load balancers, with a database of this kind and a bare machine.
+
+    With addresses ``apart``, there is a machine for each, in a network of its own.
+    """
+    machines = []
+    with cloud.cloud(directory / "cloud", balancing=False), databases.server(database) as server:
+        server.directory.chmod(0o755)  # Lictor's processes are not root there.
+        try:
+            for network in [Network(address, SERVICES) for address in apart] or [None]:
+                machines.append(Machine(server.directory, bare=True, network=network))
+            for machine in machines:
+                machine.wait_up()
+            yield Site(machines, server, directory, image(directory), wheel(directory), public_key())
+        finally:
+            for machine in machines:
+                machine.remove()
 
 
 def image(directory):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.ansible_lab.playing import Played, said
+from tests.ansible_lab.playing import Played, agent_rules, said
 from tests.ansible_lab.site import KEY, environment
 from tests.lab.cloud import connect
 from tests.lab.deployment import eventually
@@ -70,17 +70,11 @@ def test_the_cloud_has_what_a_load_balancer_service_needs(site, played):
 
 
 def test_agents_obey_controllers_alone_and_tell_nobody_else(site, played):
-    service = connect("octavia", "service").network
-    group = service.find_security_group("lb-mgmt-sec-grp")
-    rules = {
-        (each.direction, each.protocol, each.port_range_min, each.port_range_max, each.remote_ip_prefix)
-        for each in service.security_group_rules(security_group_id=group.id)
-    }
-    assert rules == {
+    assert agent_rules() == {
         ("ingress", "tcp", 9443, 9443, "10.250.0.11/32"),
         ("egress", "udp", 5555, 5555, "10.250.0.11/32"),
     }
-    (port,) = service.ports(device_owner="Octavia:health-mgr")
+    (port,) = connect("octavia", "service").network.ports(device_owner="Octavia:health-mgr")
     assert [each["ip_address"] for each in port.fixed_ips] == ["10.250.0.11"]
 
 
