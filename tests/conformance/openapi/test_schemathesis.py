@@ -15,10 +15,9 @@ def deployment(tmp_path):
     found.stop()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)  # It is bounded by examples: a bound in seconds leaves phases out on a busy machine.
 def test_no_request_gets_an_answer_that_the_document_does_not_know(deployment):
-    bounds = ("--max-examples", "5", "--max-time", "75", "--seed", "20261124")
-    done = fuzz.run(deployment, *bounds, capture_output=True)
+    done = fuzz.run(deployment, "--max-examples", "5", "--seed", "20261124", capture_output=True)
     assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-3000:]
     tested = re.search(r"Selected: (\d+)/\1\n +Tested: \1\n", done.stdout)
     assert tested, done.stdout[-3000:]

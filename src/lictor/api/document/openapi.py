@@ -133,7 +133,9 @@ def _path(path: str, route: Route, schemas: _Schemas) -> Document:
 
 
 def _path_parameter(name: str) -> Schema:
-    form = {"format": "uuid"} if name.endswith("_id") and name not in ("object_id", "project_id") else {"minLength": 1}
+    # Clients take dots for a way through the path (RFC 3986, section 5.2.4): what has such a name is reached by its id.
+    named = not name.endswith("_id") or name in ("object_id", "project_id")
+    form = {"minLength": 1, "not": {"enum": [".", ".."]}} if named else {"format": "uuid"}
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string", **form}}
 
 
