@@ -59,19 +59,20 @@ class Master(Daemon):
 
         def reloaded() -> bool:
             nonlocal told
-            told = told or self._tell()
+            # No process is found by its command line in the moment in which it starts itself anew.
+            told = told or self._tell(first or self.first())
             if time.monotonic() - begun > _HEARS and activity(first) == before >= 0:
                 raise MasterHangs(f"haproxy's master, process {first}, hangs: it was told to reload and does nothing")
             return told and worker_pid(self.socket) != old
 
         self._await(reloaded, _RELOAD, offset, "reload")
 
-    def _tell(self) -> bool:
+    def _tell(self, pid: int) -> bool:
         """Tell the master to reload, if it hears that: what it is told before its own (re)start is over is lost.
 
         Its new worker serves before that, so the end of one reload does not mean that it hears of the next one.
         """
-        if not catches(self.first(), signal.SIGUSR2):
+        if not catches(pid, signal.SIGUSR2):
             return False
         self.signal(signal.SIGUSR2)
         return True

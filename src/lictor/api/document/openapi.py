@@ -133,7 +133,7 @@ def _path(path: str, route: Route, schemas: _Schemas) -> Document:
 
 
 def _path_parameter(name: str) -> Schema:
-    # Clients take dots for a way through the path (RFC 3986, section 5.2.4): what has such a name is reached by its id.
+    # Clients take dots for a way through the path (RFC 3986, section 5.2.4), and cannot ask for what has such a name.
     named = not name.endswith("_id") or name in ("object_id", "project_id")
     form = {"minLength": 1, "not": {"enum": [".", ".."]}} if named else {"format": "uuid"}
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string", **form}}
